@@ -1,0 +1,137 @@
+/** @file From a command line to an exit code: finds the command, loads it, runs it, reports what failed. */
+
+import { ConfigError, MeshloomError, suggestion, UsageError } from "../core/errors.ts";
+import { type Command, type CommandContext, helpText, runCommand } from "./command.ts";
+import { entryLines } from "./help.ts";
+import type { Host } from "./host.ts";
+import { createInterruption, type Interruption } from "./interruption.ts";
+import { hasFlag } from "./parse.ts";
+import { CLEAR_LINE } from "./progress.ts";
+
+/** One command in the list; its module is loaded only when it is called. */
+export interface CommandEntry {
+  /** The same words as in the command, here so that the list needs no loading. */
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+/** Commands by the word after `meshloom`. */
+export type CommandList = Readonly<Record<string, CommandEntry>>;
+
+/** Everything that {@link dispatch} acts on. */
+export interface Program {
+  readonly commands: CommandList;
+  readonly host: Host;
+  /** The line for `--version`, or facts for `--version --json`; made only when asked for. */
+  readonly version: (json: boolean) => string;
+}
+
+const FAILED = 1;
+const MISUSED = 2;
+
+/**
+ * Runs one command line.
+ *
+ * @param argv - the words after `meshloom`
+ * @returns exit code: 0, 1 failed, 2 usage, 130 interrupted, or the command's own
+ */
+export async function dispatch(argv: readonly string[], program: Program): Promise<number> {
+  const { host, commands } = program;
+  const json = hasFlag(argv, "--json");
+  const [word = "", ...rest] = argv;
+  const interruption = createInterruption(host, (line) => writeLog(host, `meshloom: ${line}`));
+  try {
+    if (word === "--version") return print(host, program.version(json));
+    if (word === "--help" || word === "-h") return print(host, overview(commands, host.columns));
+    if (word === "") {
+      host.err(`${overview(commands, host.columns)}\n`);
+      return MISUSED;
+    }
+    const { command } = await find(commands, word).load();
+    if (hasFlag(rest, "--help", "-h")) return print(host, helpText(command, host.columns));
+    return await runCommand(command, rest, contextOf(host, json, interruption));
+  } catch (error) {
+    if (!interruption.caused(error)) return report(error, json, host);
+    return interruption.exitCode();
+  } finally {
+    interruption.end();
+  }
+}
+
+function find(commands: CommandList, word: string): CommandEntry {
+  const entry = Object.hasOwn(commands, word) ? commands[word] : undefined;
+  if (entry !== undefined) return entry;
+  if (word.startsWith("-")) {
+    throw new UsageError("USAGE-01", `meshloom: unknown option "${word}" before the command.`, [
+      ["fix", "options come after the command: meshloom <command> [options]"],
+      ["known here", "--help, --version"],
+    ]);
+  }
+  throw new UsageError("USAGE-01", `meshloom: unknown command "${word}".`, [
+    ["fix", suggestion(word, Object.keys(commands))],
+    ["all", "meshloom --help"],
+  ]);
+}
+
+function overview(commands: CommandList, columns: number): string {
+  const entries = Object.entries(commands).map(([name, { summary }]) => [name, summary] as const);
+  const options = [
+    ["--help", "show this text; after a command, that command's options"],
+    ["--version", "show the version, and the commit in a checkout"],
+  ] as const;
+  const width = Math.max(...[...entries, ...options].map(([term]) => term.length));
+  return [
+    "Usage: meshloom <command> [options]",
+    "",
+    "Commands:",
+    ...entryLines(entries, columns, width),
+    "",
+    "Options:",
+    ...entryLines(options, columns, width),
+  ].join("\n");
+}
+
+function contextOf(host: Host, json: boolean, interruption: Interruption): CommandContext {
+  return {
+    out: (line) => {
+      // Only on a shared screen can a result land on the progress line.
+      if (host.interactive && host.outIsTerminal) host.err(CLEAR_LINE);
+      host.out(`${line}\n`);
+    },
+    log: (line) => writeLog(host, line),
+    write: host.err,
+    json,
+    interactive: host.interactive,
+    env: host.env,
+    get signal() {
+      return interruption.takeSignal();
+    },
+  };
+}
+
+function print(host: Host, text: string): number {
+  host.out(`${text}\n`);
+  return 0;
+}
+
+function writeLog(host: Host, line: string): void {
+  host.err(`${host.interactive ? CLEAR_LINE : ""}${line}\n`);
+}
+
+function report(error: unknown, json: boolean, host: Host): number {
+  const known = error instanceof MeshloomError;
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = (error instanceof Error ? error.stack : undefined) ?? message;
+  if (json) {
+    const code = known ? error.code : "INTERNAL";
+    host.out(`${JSON.stringify({ error: { code, message } })}\n`);
+  }
+  if (known) {
+    writeLog(host, host.env["MESHLOOM_DEBUG"] === "1" ? stack : message);
+  } else {
+    writeLog(host, `meshloom: unexpected error, a bug in meshloom.\n${stack}`);
+    writeLog(host, "Please report it with the lines above and the output of: meshloom --version");
+  }
+  // A config that does not parse is the user's to fix, as a wrong option is.
+  return error instanceof UsageError || error instanceof ConfigError ? MISUSED : FAILED;
+}

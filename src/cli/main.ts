@@ -1,0 +1,44 @@
+/** @file The entry of `meshloom`: the list of commands. A new command is one file and one row here. */
+
+import { type CommandList, dispatch } from "./dispatch.ts";
+import { type Host, processHost } from "./host.ts";
+import { versionText } from "./version.ts";
+
+/** All commands. Loaded on demand: `--help` must not wait for an engine. */
+export const COMMANDS: CommandList = {
+  train: {
+    summary: "Train a preset and write checkpoints",
+    load: () => import("./train.ts"),
+  },
+  sample: {
+    summary: "Continue a text with a trained model",
+    load: () => import("./sample.ts"),
+  },
+  describe: {
+    summary: "Show a preset's parameters, sizes and cost per step",
+    load: () => import("./describe.ts"),
+  },
+  bench: {
+    summary: "Time a training step and its parts",
+    load: () => import("./bench.ts"),
+  },
+  doctor: {
+    summary: "Check this machine: Node, engines, memory",
+    load: () => import("./doctor.ts"),
+  },
+  ops: {
+    summary: "List the operations and what each engine supports",
+    load: () => import("./ops.ts"),
+  },
+};
+
+/**
+ * Runs one command line to its end.
+ *
+ * @param argv - the words after `meshloom`
+ * @param host - the process, or a stand-in for tests
+ * @returns exit code: 0, 1 failed, 2 usage, 130 interrupted
+ */
+export function main(argv: readonly string[], host: Host = processHost()): Promise<number> {
+  return dispatch(argv, { commands: COMMANDS, host, version: versionText });
+}

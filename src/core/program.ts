@@ -1,0 +1,53 @@
+/** @file The intermediate language: a program is a list of equations over typed, named variables. */
+
+import type { Op } from "./op.ts";
+import type { Aval } from "./shape.ts";
+import type { SourceLine } from "./source.ts";
+
+/** A value of a program. Variables are compared by identity. */
+export interface Variable {
+  readonly aval: Aval;
+}
+
+/** `outputs = op(inputs) {params}`, written at `source`. */
+export interface Equation {
+  readonly op: Op;
+  readonly params: unknown;
+  readonly inputs: readonly Variable[];
+  readonly outputs: readonly Variable[];
+  readonly source: SourceLine;
+}
+
+/** Straight-line code in single assignment: every variable is an input or the output of one equation. */
+export interface Program {
+  readonly name: string;
+  readonly inputs: readonly Variable[];
+  readonly equations: readonly Equation[];
+  readonly outputs: readonly Variable[];
+}
+
+export function variable(aval: Aval): Variable {
+  return { aval };
+}
+
+/** The equation that makes each variable; inputs have none. */
+export function producersOf(program: Program): ReadonlyMap<Variable, Equation> {
+  const producers = new Map<Variable, Equation>();
+  for (const equation of program.equations) {
+    for (const output of equation.outputs) producers.set(output, equation);
+  }
+  return producers;
+}
+
+/** The program with only the equations that its outputs need. */
+export function withoutDeadCode(program: Program): Program {
+  const needed = new Set<Variable>(program.outputs);
+  const kept: Equation[] = [];
+  for (let i = program.equations.length - 1; i >= 0; i--) {
+    const equation = program.equations[i];
+    if (equation === undefined || !equation.outputs.some((output) => needed.has(output))) continue;
+    for (const input of equation.inputs) needed.add(input);
+    kept.push(equation);
+  }
+  return { ...program, equations: kept.reverse() };
+}

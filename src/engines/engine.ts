@@ -1,0 +1,30 @@
+/** @file What an engine is: it compiles a program, and the executable turns tensors into tensors. */
+
+import type { Program } from "../core/program.ts";
+import type { Tensor } from "../core/tensor.ts";
+
+export interface CompileOptions {
+  /**
+   * Per input of the program, whether its memory may be taken over. A donated tensor cannot be used
+   * again: its memory carries results of a later call, which makes a training loop free of allocation.
+   */
+  readonly donated: readonly boolean[];
+  /** Threads of one computation; 0 lets the engine choose. */
+  readonly threads: number;
+}
+
+export interface Executable {
+  /**
+   * Runs the program. Calls on one executable take their turns.
+   *
+   * @throws EngineError when the engine fails, TraceError when an input was donated before
+   */
+  run(inputs: readonly Tensor[]): Promise<readonly Tensor[]>;
+  /** Frees the engine's own memory; results stay valid. Also done when the executable is collected. */
+  release(): void;
+}
+
+export interface Engine {
+  readonly name: string;
+  compile(program: Program, options: CompileOptions): Promise<Executable>;
+}

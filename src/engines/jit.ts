@@ -1,0 +1,108 @@
+/** @file `jit`: a function of tensors becomes an executable, traced once per form of its arguments. */
+
+import { isTracing } from "../core/builder.ts";
+import { TraceError } from "../core/errors.ts";
+import type { Program } from "../core/program.ts";
+import { showAval } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { leaves, structureOf, withLeaves } from "../core/tree.ts";
+import { simplify } from "../transforms/simplify.ts";
+import { abstract, refill, trace } from "../transforms/trace.ts";
+import { defaultEngine } from "./default.ts";
+import type { Engine, Executable } from "./engine.ts";
+
+export interface JitOptions {
+  /** Appears in errors and dumps; the function's own name when absent. */
+  readonly name?: string;
+  /** The default engine when absent. */
+  readonly engine?: Engine;
+  /**
+   * Arguments, by position, whose memory the call takes over. Their tensors cannot be used again;
+   * training loops donate their state and go on with the returned one.
+   */
+  readonly donate?: readonly number[];
+  /** Threads of one computation; 0, the default, lets the engine choose. */
+  readonly threads?: number;
+}
+
+/** A compiled function: takes and returns trees of tensors that hold data. */
+export interface Jitted<A extends readonly unknown[], R> {
+  (...args: A): Promise<R>;
+  /** The simplified program for arguments of these forms, without running it. */
+  lower(...args: A): Program;
+  /** Traces and compiles for arguments of these forms, without running. */
+  compile(...args: A): Promise<void>;
+}
+
+interface Compiled<R> {
+  readonly executable: Executable;
+  readonly captured: readonly Tensor[];
+  readonly result: R;
+}
+
+/**
+ * Compiles `f` for the engine at its first call with arguments of a given form.
+ *
+ * @param f - a function of trees of tensors; it runs once per form, on stand-ins
+ * @throws TraceError when called inside a traced function, or after an argument was donated
+ */
+export function jit<A extends readonly unknown[], R>(
+  f: (...args: A) => R,
+  options: JitOptions = {},
+): Jitted<A, R> {
+  const name = options.name ?? (f.name === "" ? "program" : f.name);
+  const cache = new Map<string, Promise<Compiled<R>>>();
+
+  const lower = (args: A) => {
+    const forms = withLeaves(
+      args,
+      leaves(args, name).map((leaf) => abstract(leaf.aval)),
+    );
+    const { program, captured, result } = trace(name, f, forms);
+    return { program: simplify(program), captured, result };
+  };
+
+  const compile = (args: A): Promise<Compiled<R>> => {
+    const key = `${structureOf(args)} ${leaves(args, name)
+      .map((leaf) => showAval(leaf.aval))
+      .join(" ")}`;
+    const known = cache.get(key);
+    if (known !== undefined) return known;
+    const compiled = build(args);
+    cache.set(key, compiled);
+    compiled.catch(() => cache.delete(key));
+    return compiled;
+  };
+
+  const build = async (args: A): Promise<Compiled<R>> => {
+    const { program, captured, result } = lower(args);
+    const engine = options.engine ?? (await defaultEngine());
+    const donated = args.flatMap((arg, i) =>
+      leaves(arg).map(() => options.donate?.includes(i) ?? false),
+    );
+    const executable = await engine.compile(program, {
+      donated: [...donated, ...captured.map(() => false)],
+      threads: options.threads ?? 0,
+    });
+    return { executable, captured, result };
+  };
+
+  const call = async (...args: A): Promise<R> => {
+    if (isTracing()) {
+      throw new TraceError(
+        "TRACE-01",
+        `${name}: a compiled function was called inside a traced one.`,
+        [["fix", "call the plain function there; jit belongs around the outermost one"]],
+      );
+    }
+    const compiled = await compile(args);
+    const outputs = await compiled.executable.run([...leaves(args, name), ...compiled.captured]);
+    return refill(compiled.result, outputs);
+  };
+  return Object.assign(call, {
+    lower: (...args: A) => lower(args).program,
+    compile: async (...args: A) => {
+      await compile(args);
+    },
+  });
+}

@@ -1,0 +1,127 @@
+/** @file The default engine: one ONNX graph per program, run by ONNX Runtime over our own memory. */
+
+import { allocate, type TypedArray } from "../../core/dtype.ts";
+import { TraceError } from "../../core/errors.ts";
+import type { Program } from "../../core/program.ts";
+import { type Aval, showAval, sizeOf } from "../../core/shape.ts";
+import { stored, type Tensor } from "../../core/tensor.ts";
+import type { CompileOptions, Engine, Executable } from "../engine.ts";
+import { lowerToOnnx } from "./lower.ts";
+import { openTransport, type TransportPreference } from "./open.ts";
+import { encodeModel } from "./proto.ts";
+import type { OnnxSession, OnnxTransport } from "./transport.ts";
+
+/** Frees sessions whose executable nobody holds any more. */
+const forgotten = new FinalizationRegistry<OnnxSession>((session) => session.release());
+
+export interface OnnxEngineOptions {
+  /** `auto` takes the C API, and the package's own binding where that does not load. */
+  readonly transport?: TransportPreference;
+  /** Writes ONNX Runtime's profile under this prefix. */
+  readonly profilePrefix?: string;
+}
+
+/** The onnx engine with what is known about how it reaches ONNX Runtime. */
+export interface OnnxEngine extends Engine {
+  readonly transport: OnnxTransport;
+}
+
+/** @throws EngineError with the way out when ONNX Runtime is not installed */
+export async function createOnnxEngine(options: OnnxEngineOptions = {}): Promise<OnnxEngine> {
+  const transport = await openTransport(options.transport ?? "auto");
+  return {
+    name: "onnx",
+    transport,
+    async compile(program: Program, { donated, threads }: CompileOptions): Promise<Executable> {
+      const model = encodeModel(lowerToOnnx(program));
+      const session = await transport.load(model, {
+        threads,
+        optimise: "all",
+        profilePrefix: options.profilePrefix,
+      });
+      return new OnnxExecutable(program, session, donated);
+    },
+  };
+}
+
+/**
+ * Runs a session with outputs bound to memory of ours.
+ *
+ * Memory of donated inputs becomes memory of outputs of the *next* call: while one call reads set A
+ * and writes set B, nothing is allocated and nothing is overwritten that may still be read.
+ */
+class OnnxExecutable implements Executable {
+  readonly #program: Program;
+  readonly #session: OnnxSession;
+  readonly #donated: readonly boolean[];
+  readonly #spare = new Map<string, TypedArray[]>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(program: Program, session: OnnxSession, donated: readonly boolean[]) {
+    this.#program = program;
+    this.#session = session;
+    this.#donated = donated;
+    forgotten.register(this, session, this);
+  }
+
+  run(inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
+    const result = this.#turn.then(() => this.#runNow(inputs));
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #runNow(inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
+    const arrays = inputs.map((x) => ({ dtype: x.dtype, dims: x.dims, data: x.data() }));
+    const outputs = this.#program.outputs.map(({ aval }) => ({
+      dtype: aval.dtype,
+      dims: aval.dims,
+      data: this.#take(aval),
+    }));
+    try {
+      await this.#session.run(arrays, outputs);
+    } catch (error) {
+      for (const { dtype, data } of outputs) this.#give(dtype, data);
+      throw error;
+    }
+    this.#consume(inputs);
+    return outputs.map(({ data }, i) => stored(this.#form(i), data));
+  }
+
+  #form(i: number): Aval {
+    const output = this.#program.outputs[i];
+    if (output === undefined)
+      throw new TraceError("TRACE-01", `${this.#program.name}: output ${i} does not exist`);
+    return output.aval;
+  }
+
+  #take({ dtype, dims }: Aval): TypedArray {
+    const length = sizeOf(dims);
+    return this.#spare.get(`${dtype} ${length}`)?.pop() ?? allocate(dtype, length);
+  }
+
+  #give(dtype: string, data: TypedArray): void {
+    const key = `${dtype} ${data.length}`;
+    const list = this.#spare.get(key);
+    if (list === undefined) this.#spare.set(key, [data]);
+    else list.push(data);
+  }
+
+  #consume(inputs: readonly Tensor[]): void {
+    inputs.forEach((x, i) => {
+      if (this.#donated[i] !== true || x.origin.kind !== "stored") return;
+      const { stored: memory } = x.origin;
+      if (memory.consumedBy !== undefined) {
+        throw new TraceError("TRACE-02", `${this.#program.name}: one tensor was donated twice.`, [
+          ["tensor", showAval(x.aval)],
+        ]);
+      }
+      memory.consumedBy = this.#program.name;
+      this.#give(x.dtype, memory.data);
+    });
+  }
+
+  release(): void {
+    forgotten.unregister(this);
+    this.#session.release();
+  }
+}

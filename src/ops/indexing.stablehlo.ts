@@ -1,0 +1,86 @@
+/** @file gather, scatter-add and top-k as StableHLO text. */
+
+import type { HloEmitter, HloValue } from "../core/lowering.ts";
+import type { Each, One, Two } from "../core/op.ts";
+import { type Aval, aval } from "../core/shape.ts";
+
+const list = (items: readonly (number | string)[]) => `[${items.join(", ")}]`;
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+/** XLA clamps gather indices by itself. */
+export function gatherStablehlo(
+  h: HloEmitter,
+  [x, indices]: Each<Two, HloValue>,
+  batchDims: number,
+  [y]: Each<One, Aval>,
+): Each<One, HloValue> {
+  const batch = range(0, batchDims);
+  const offset = range(indices.dims.length, y.dims.length);
+  const sizes = x.dims.map((dim, i) => (i <= batchDims ? 1 : dim));
+  const batching =
+    batchDims === 0
+      ? ""
+      : `operand_batching_dims = ${list(batch)}, start_indices_batching_dims = ${list(batch)}, `;
+  const numbers = `#stablehlo.gather<offset_dims = ${list(offset)}, collapsed_slice_dims = [${batchDims}], ${batching}start_index_map = [${batchDims}], index_vector_dim = ${indices.dims.length}>`;
+  return [
+    h.line(
+      `"stablehlo.gather"(${x.name}, ${indices.name}) <{dimension_numbers = ${numbers}, slice_sizes = array<i64: ${sizes.join(", ")}>}> : (${h.type(x)}, ${h.type(indices)}) -> ${h.type(y)}`,
+      y,
+    ),
+  ];
+}
+
+/** XLA drops scatter indices out of range, so they are clamped here. */
+export function scatterAddStablehlo(
+  h: HloEmitter,
+  [updates, indices]: Each<Two, HloValue>,
+  { batchDims, size }: { readonly batchDims: number; readonly size: number },
+  [y]: Each<One, Aval>,
+): Each<One, HloValue> {
+  const low = h.splat(0, indices);
+  const high = h.splat(Math.max(0, size - 1), indices);
+  const raised = h.elementwise("stablehlo.maximum", [indices, low], aval("int32", indices.dims));
+  const clamped = h.elementwise("stablehlo.minimum", [raised, high], aval("int32", indices.dims));
+  const start = h.splat(0, y);
+  const batch = range(0, batchDims);
+  const windows = range(indices.dims.length, updates.dims.length);
+  const batching =
+    batchDims === 0
+      ? ""
+      : `input_batching_dims = ${list(batch)}, scatter_indices_batching_dims = ${list(batch)}, `;
+  const numbers = `#stablehlo.scatter<update_window_dims = ${list(windows)}, inserted_window_dims = [${batchDims}], ${batching}scatter_dims_to_operand_dims = [${batchDims}], index_vector_dim = ${indices.dims.length}>`;
+  const scalar = h.type(aval(y.dtype, []));
+  return [
+    h.line(
+      `"stablehlo.scatter"(${start.name}, ${clamped.name}, ${updates.name}) <{scatter_dimension_numbers = ${numbers}}> ({\n` +
+        `    ^bb0(%p: ${scalar}, %q: ${scalar}):\n      %s = stablehlo.add %p, %q : ${scalar}\n      stablehlo.return %s : ${scalar}\n    }) : (${h.type(start)}, ${h.type(clamped)}, ${h.type(updates)}) -> ${h.type(y)}`,
+      y,
+    ),
+  ];
+}
+
+/** A stable descending sort of (value, index) pairs, cut after k. */
+export function topKStablehlo(
+  h: HloEmitter,
+  x: HloValue,
+  k: number,
+  [v, i]: Each<Two, Aval>,
+): Each<Two, HloValue> {
+  const last = x.dims.length - 1;
+  const counting = aval("int32", x.dims);
+  const places = h.line(`stablehlo.iota dim = ${last}`, counting);
+  const f = h.type(aval(x.dtype, []));
+  const n = h.type(aval("int32", []));
+  const body = `({\n    ^bb0(%a: ${f}, %b: ${f}, %c: ${n}, %d: ${n}):\n      %g = stablehlo.compare GT, %a, %b : (${f}, ${f}) -> tensor<i1>\n      stablehlo.return %g : tensor<i1>\n    })`;
+  const sorted = h.lines(
+    `"stablehlo.sort"(${x.name}, ${places.name}) <{dimension = ${last} : i64, is_stable = true}> ${body} : (${h.type(x)}, ${h.type(places)}) -> (${h.type(x)}, ${h.type(places)})`,
+    [aval(x.dtype, x.dims), counting],
+  );
+  const box = x.dims.map((dim, axis) => `0:${axis === last ? k : dim}`).join(", ");
+  const cut = (value: HloValue | undefined, form: Aval) =>
+    h.line(
+      `stablehlo.slice ${value?.name ?? ""} [${box}] : (${h.type(value ?? form)}) -> ${h.type(form)}`,
+      form,
+    );
+  return [cut(sorted[0], v), cut(sorted[1], i)];
+}

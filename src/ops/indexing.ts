@@ -1,0 +1,444 @@
+/** @file Rows by index: gather, scatter-add, top-k. Indices are clamped to the axis, here as on every engine. */
+
+import { apply } from "../core/builder.ts";
+import { DTypeError, ShapeError } from "../core/errors.ts";
+import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
+import { at, forLines, put, zeros } from "../core/ndarray.ts";
+import { defineOp, notLinear, type One, type Op, type Two } from "../core/op.ts";
+import { integers, random, rejects, sample, values } from "../core/samples.ts";
+import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shape.ts";
+import { factorNames, rule } from "../core/sharding-rule.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { checkDType, FLOATS, repeat } from "./families.ts";
+import { gatherStablehlo, scatterAddStablehlo, topKStablehlo } from "./indexing.stablehlo.ts";
+import { reshape } from "./layout.ts";
+
+export interface GatherParams {
+  /** Leading axes that operand and indices share. */
+  readonly batchDims: number;
+}
+
+function checkIndices(name: string, indices: Aval, batch: readonly number[], other: Aval): void {
+  if (indices.dtype !== "int32")
+    throw new DTypeError("DTYPE-01", `${name}: indices must be int32, not ${showAval(indices)}`);
+  if (!sameDims(indices.dims.slice(0, batch.length), batch)) {
+    throw new ShapeError(
+      "SHAPE-01",
+      `${name}: indices and operand differ in their ${batch.length} leading axes.`,
+      [
+        ["operand", showAval(other)],
+        ["indices", showAval(indices)],
+      ],
+    );
+  }
+}
+
+/**
+ * `y[b…, i…, r…] = x[b…, at[b…, i…], r…]`: rows of x along the first axis after the batch axes.
+ */
+export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, One>({
+  name: "gather",
+  infer([x, indices], { batchDims }) {
+    if (batchDims >= x.dims.length)
+      throw new ShapeError(
+        "SHAPE-01",
+        `gather: ${showAval(x)} has no axis to choose from after ${batchDims} batch axes`,
+      );
+    checkIndices("gather", indices, x.dims.slice(0, batchDims), x);
+    if (dimOf(x, batchDims) === 0 && sizeOf(indices.dims) > 0) {
+      throw new ShapeError(
+        "SHAPE-01",
+        `gather: ${showAval(x)} has no row to choose from along axis ${batchDims}`,
+      );
+    }
+    const names = [
+      ...indices.names.map((name, i) => (i < batchDims ? (x.names[i] ?? name) : name)),
+      ...x.names.slice(batchDims + 1),
+    ];
+    return [aval(x.dtype, [...indices.dims, ...x.dims.slice(batchDims + 1)], uniqueNames(names))];
+  },
+  jvp: {
+    kind: "rule",
+    apply: ([dx], [, indices], _y, p) => [dx === null ? null : gather(dx, indices, p.batchDims)],
+  },
+  transpose: {
+    kind: "rule",
+    apply: ([ct], [x, indices], { batchDims }) => [
+      ct === null || !("origin" in indices)
+        ? null
+        : scatterAdd(
+            ct,
+            indices,
+            dimOf(x.aval, batchDims),
+            batchDims,
+            x.aval.names[batchDims] ?? null,
+          ),
+      null,
+    ],
+  },
+  batch: ([x, indices], [xMapped, iMapped], { batchDims }, size) => {
+    if (!xMapped && batchDims === 0) return [gather(x, indices, 0)];
+    return [
+      gather(
+        xMapped ? x : repeat(x, size),
+        iMapped ? indices : repeat(indices, size),
+        batchDims + 1,
+      ),
+    ];
+  },
+  shard: ([x, indices], _y, p) => {
+    const rows = factorNames(indices.dims.length);
+    const rest = factorNames(x.dims.length - p.batchDims - 1, indices.dims.length);
+    return rule(p, [[...rows.slice(0, p.batchDims), null, ...rest], rows], [[...rows, ...rest]]);
+  },
+  evaluate: ([x, indices], { batchDims }, [y]) => {
+    const out = zeros(y);
+    const rows = dimOf(x, batchDims);
+    const row = sizeOf(x.dims.slice(batchDims + 1));
+    const perBatch = sizeOf(indices.dims.slice(batchDims));
+    for (let i = 0; i < indices.data.length; i++) {
+      const from = Math.floor(i / perBatch) * rows + clamp(at(indices, i), rows);
+      for (let j = 0; j < row; j++) put(out, i * row + j, at(x, from * row + j));
+    }
+    return [out];
+  },
+  simplify: () => null,
+  lower: {
+    onnx: (g, [x, indices], { batchDims }, { inputs: [xForm, iForm], outputs: [y] }) => {
+      const { flat, batches, rows } = flatIndices(
+        g,
+        g.exact(indices, iForm.dims),
+        iForm,
+        batchDims,
+        dimOf(xForm, batchDims),
+      );
+      const row = xForm.dims.slice(batchDims + 1);
+      const table = g.reshape(g.exact(x, xForm.dims), [batches * rows, ...row]);
+      const chosen = g.node("Gather", [table, flat], aval(y.dtype, [...flat.dims, ...row]), {
+        axis: { int: 0 },
+      });
+      return [g.reshape(chosen, y.dims)];
+    },
+    stablehlo: (h, xs, p, ys) => gatherStablehlo(h, xs, p.batchDims, ys),
+  },
+  samples: () => [
+    sample("rows", [random(5, 3), integers(0, 5, 4)], { batchDims: 0 }),
+    sample("a table of rows", [random(5, 2), integers(0, 5, 2, 3)], { batchDims: 0 }),
+    sample("elements", [random(6), integers(0, 6, 3)], { batchDims: 0 }),
+    sample("per batch", [random(2, 4, 3), integers(0, 4, 2, 5)], { batchDims: 1 }),
+    sample("along the last axis", [random(2, 3, 4), integers(0, 4, 2, 3, 2)], { batchDims: 2 }),
+    sample("out of range is clamped", [random(3, 2), values(aval("int32", [3]), -4, 1, 9)], {
+      batchDims: 0,
+    }),
+    sample("nothing", [random(3, 2), integers(0, 3, 0)], { batchDims: 0 }),
+  ],
+  rejects: () => [
+    rejects(
+      "float indices",
+      [aval("float32", [3]), aval("float32", [2])],
+      { batchDims: 0 },
+      "gather: indices must be int32, not float32[2]",
+    ),
+    rejects(
+      "another batch",
+      [aval("float32", [2, 3]), aval("int32", [3, 1])],
+      { batchDims: 1 },
+      "gather: indices and operand differ in their 1 leading axes.",
+    ),
+  ],
+});
+
+/** Two axes may not carry one name; the later ones lose theirs. */
+function uniqueNames(names: readonly (string | null)[]): (string | null)[] {
+  return names.map((name, i) => (name !== null && names.indexOf(name) < i ? null : name));
+}
+
+function clamp(index: number, length: number): number {
+  return Math.min(Math.max(index, 0), Math.max(length - 1, 0));
+}
+
+/** Clamped indices into the table of all batches' rows, as a list. */
+function flatIndices(
+  g: OnnxEmitter,
+  indices: OnnxValue,
+  form: Aval,
+  batchDims: number,
+  rows: number,
+) {
+  const batches = sizeOf(form.dims.slice(0, batchDims));
+  const perBatch = sizeOf(form.dims.slice(batchDims));
+  const shape = aval("int32", [batches, perBatch]);
+  const grid = g.reshape(indices, shape.dims);
+  const clamped = g.node(
+    "Min",
+    [
+      g.node("Max", [grid, g.constant("int32", [], [0])], shape),
+      g.constant("int32", [], [Math.max(0, rows - 1)]),
+    ],
+    shape,
+  );
+  const shifted =
+    batches <= 1
+      ? clamped
+      : g.node(
+          "Add",
+          [
+            clamped,
+            g.constant(
+              "int32",
+              [batches, 1],
+              Array.from({ length: batches }, (_, i) => i * rows),
+            ),
+          ],
+          shape,
+        );
+  return { flat: g.reshape(shifted, [batches * perBatch]), batches, rows };
+}
+
+export function gather(x: Tensor, indices: Tensor, batchDims = 0): Tensor {
+  return apply(gatherOp, [x, indices], { batchDims })[0];
+}
+
+export interface ScatterAddParams {
+  readonly batchDims: number;
+  /** Rows of the result per batch. */
+  readonly size: number;
+  readonly name: string | null;
+}
+
+/** `y[b…, n, r…] = Σ u[b…, i…, r…]` over the i with `at[b…, i…] = n`: the transpose of gather. */
+export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddParams, Two, One>({
+  name: "scatterAdd",
+  infer([updates, indices], { batchDims, size, name }) {
+    checkDType("scatterAdd", updates, FLOATS);
+    checkIndices("scatterAdd", indices, updates.dims.slice(0, batchDims), updates);
+    if (
+      !sameDims(updates.dims.slice(0, indices.dims.length), indices.dims) ||
+      (size === 0 && sizeOf(indices.dims) > 0)
+    ) {
+      throw new ShapeError("SHAPE-01", "scatterAdd: every index needs one row of updates.", [
+        ["updates", showAval(updates)],
+        ["indices", showAval(indices)],
+        ["rows", `${size}`],
+      ]);
+    }
+    const rest = indices.dims.length;
+    const names = [...updates.names.slice(0, batchDims), name, ...updates.names.slice(rest)];
+    return [
+      aval(
+        updates.dtype,
+        [...updates.dims.slice(0, batchDims), size, ...updates.dims.slice(rest)],
+        uniqueNames(names),
+      ),
+    ];
+  },
+  jvp: {
+    kind: "rule",
+    apply: ([du], [, indices], _y, p) => [
+      du === null ? null : scatterAdd(du, indices, p.size, p.batchDims, p.name),
+    ],
+  },
+  transpose: {
+    kind: "rule",
+    apply: ([ct], [updates, indices], { batchDims }) => {
+      if (ct === null || !("origin" in indices)) return [null, null];
+      return [named(gather(ct, indices, batchDims), updates.aval), null];
+    },
+  },
+  batch: ([updates, indices], [uMapped, iMapped], p, size) => [
+    scatterAdd(
+      uMapped ? updates : repeat(updates, size),
+      iMapped ? indices : repeat(indices, size),
+      p.size,
+      p.batchDims + 1,
+      p.name,
+    ),
+  ],
+  shard: ([updates, indices], _y, p) => {
+    const rows = factorNames(indices.dims.length);
+    const rest = factorNames(updates.dims.length - indices.dims.length, indices.dims.length);
+    const shared = rows.slice(0, p.batchDims);
+    return rule(p, [[...rows, ...rest], rows], [[...shared, null, ...rest]], {
+      sum: rows.slice(p.batchDims),
+    });
+  },
+  evaluate: ([updates, indices], { batchDims, size }, [y]) => {
+    const out = zeros(y);
+    const row = sizeOf(updates.dims.slice(indices.dims.length));
+    const perBatch = sizeOf(indices.dims.slice(batchDims));
+    for (let i = 0; i < indices.data.length; i++) {
+      const to = Math.floor(i / perBatch) * size + clamp(at(indices, i), size);
+      for (let j = 0; j < row; j++)
+        put(out, to * row + j, at(out, to * row + j) + at(updates, i * row + j));
+    }
+    return [out];
+  },
+  simplify: () => null,
+  lower: {
+    // ScatterND over rows: ScatterElements takes twenty times as long (docs/log.md).
+    onnx: (
+      g,
+      [updates, indices],
+      { batchDims, size },
+      { inputs: [uForm, iForm], outputs: [y] },
+    ) => {
+      const { flat, batches } = flatIndices(
+        g,
+        g.exact(indices, iForm.dims),
+        iForm,
+        batchDims,
+        size,
+      );
+      const row = uForm.dims.slice(iForm.dims.length);
+      const count = flat.dims[0] ?? 0;
+      const long = g.node("Cast", [g.reshape(flat, [count, 1])], aval("int64", [count, 1]), {
+        to: { int: 7 },
+      });
+      const empty = aval(y.dtype, [batches * size, ...row]);
+      const start = g.node(
+        "Expand",
+        [g.constant(y.dtype, [], [0]), g.constant("int64", [empty.dims.length], empty.dims)],
+        empty,
+      );
+      const rows = g.reshape(g.exact(updates, uForm.dims), [count, ...row]);
+      return [
+        g.reshape(
+          g.node("ScatterND", [start, long, rows], empty, { reduction: { string: "add" } }),
+          y.dims,
+        ),
+      ];
+    },
+    stablehlo: (h, xs, p, ys) => scatterAddStablehlo(h, xs, p, ys),
+  },
+  samples: () => [
+    sample("rows", [random(4, 3), integers(0, 5, 4)], { batchDims: 0, size: 5, name: null }),
+    sample("collisions", [random(6, 2), integers(0, 2, 6)], { batchDims: 0, size: 3, name: null }),
+    sample("elements", [random(3), integers(0, 6, 3)], { batchDims: 0, size: 6, name: null }),
+    sample("per batch", [random(2, 5, 3), integers(0, 4, 2, 5)], {
+      batchDims: 1,
+      size: 4,
+      name: null,
+    }),
+    sample("a table of rows", [random(2, 3, 2), integers(0, 5, 2, 3)], {
+      batchDims: 0,
+      size: 5,
+      name: null,
+    }),
+    sample("out of range is clamped", [random(3, 2), values(aval("int32", [3]), -4, 1, 9)], {
+      batchDims: 0,
+      size: 3,
+      name: null,
+    }),
+  ],
+  rejects: () => [
+    rejects(
+      "too few rows",
+      [aval("float32", [3, 2]), aval("int32", [4])],
+      { batchDims: 0, size: 5, name: null },
+      "scatterAdd: every index needs one row of updates.",
+    ),
+  ],
+});
+
+export function scatterAdd(
+  updates: Tensor,
+  indices: Tensor,
+  size: number,
+  batchDims = 0,
+  name: string | null = null,
+): Tensor {
+  return apply(scatterAddOp, [updates, indices], { batchDims, size, name })[0];
+}
+
+export interface TopKParams {
+  readonly k: number;
+}
+
+/** The k largest along the last axis, falling; among equals the lower index comes first. */
+export const topKOp: Op<TopKParams, One, Two> = defineOp<TopKParams, One, Two>({
+  name: "topK",
+  infer([x], { k }) {
+    checkDType("topK", x, FLOATS);
+    const last = x.dims[x.dims.length - 1];
+    if (last === undefined || !Number.isInteger(k) || k < 0 || k > last) {
+      throw new ShapeError(
+        "SHAPE-01",
+        `topK: cannot take ${k} of the ${last ?? 0} elements along the last axis of ${showAval(x)}`,
+      );
+    }
+    const form = aval(x.dtype, [...x.dims.slice(0, -1), k], [...x.names.slice(0, -1), null]);
+    return [form, { ...form, dtype: "int32" }];
+  },
+  jvp: {
+    kind: "rule",
+    apply: ([dx], _x, [, indices]) => [
+      dx === null ? null : gather(dx, indices, dx.dims.length - 1),
+      null,
+    ],
+  },
+  transpose: notLinear("its tangent is a gather"),
+  batch: ([x], _mapped, p) => topK(x, p.k),
+  shard: ([x], _y, p) => {
+    const factors = factorNames(x.dims.length).map((factor, i) =>
+      i === x.dims.length - 1 ? null : factor,
+    );
+    return rule(p, [factors], [factors, factors]);
+  },
+  evaluate: ([x], { k }, [v, i]) => {
+    const best = zeros(v);
+    const places = zeros(i);
+    let line = 0;
+    forLines(x.dims, x.dims.length - 1, (base, _stride, length) => {
+      const order = Array.from({ length }, (_, j) => j).sort(
+        (a, b) => at(x, base + b) - at(x, base + a) || a - b,
+      );
+      order.slice(0, k).forEach((from, j) => {
+        put(best, line * k + j, at(x, base + from));
+        put(places, line * k + j, from);
+      });
+      line++;
+    });
+    return [best, places];
+  },
+  simplify: () => null,
+  lower: {
+    onnx: (g, [x], { k }, { inputs: [from], outputs: [v, i] }) => {
+      const [best, long] = g.nodes({
+        op: "TopK",
+        inputs: [g.exact(x, from.dims), g.constant("int64", [1], [k])],
+        attributes: { axis: { int: -1 }, largest: { int: 1 }, sorted: { int: 1 } },
+        outputs: [v, { ...i, dtype: "int64" }],
+      });
+      if (best === undefined || long === undefined) throw new Error("TopK has two outputs");
+      return [best, g.node("Cast", [long], i, { to: { int: 6 } })];
+    },
+    stablehlo: (h, [x], { k }, ys) => topKStablehlo(h, x, k, ys),
+  },
+  samples: () => [
+    sample("one row", [random(6)], { k: 3 }),
+    sample("rows", [random(3, 5)], { k: 2 }),
+    sample("all", [random(2, 4)], { k: 4 }),
+    sample(
+      "ties take the lower index",
+      [values(aval("float32", [5]), 2, 3, 3, 1, 3)],
+      { k: 2 },
+      false,
+    ),
+  ],
+  rejects: () => [
+    rejects(
+      "more than there are",
+      [aval("float32", [2, 3])],
+      { k: 4 },
+      "topK: cannot take 4 of the 3 elements along the last axis of float32[2, 3]",
+    ),
+  ],
+});
+
+export function topK(x: Tensor, k: number): readonly [values: Tensor, indices: Tensor] {
+  return apply(topKOp, [x], { k });
+}
+
+function named(x: Tensor, like: Aval): Tensor {
+  return reshape(x, x.dims, like.names);
+}

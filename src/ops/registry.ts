@@ -1,0 +1,67 @@
+/** @file The list of ops. Nothing else registers one. */
+
+import type { Op } from "../core/op.ts";
+import * as composites from "./composites.ts";
+import { contractOp } from "./contract.ts";
+import * as creation from "./creation.ts";
+import * as elementwise from "./elementwise.ts";
+import * as indexing from "./indexing.ts";
+import * as layout from "./layout.ts";
+import * as reduce from "./reduce.ts";
+
+/** Every op, in the order of the families. */
+export const OPS: readonly Op[] = [
+  elementwise.negOp,
+  elementwise.expOp,
+  elementwise.logOp,
+  elementwise.sqrtOp,
+  elementwise.rsqrtOp,
+  elementwise.tanhOp,
+  elementwise.logisticOp,
+  elementwise.absOp,
+  elementwise.signOp,
+  elementwise.floorOp,
+  elementwise.isFiniteOp,
+  elementwise.notOp,
+  elementwise.stopGradientOp,
+  elementwise.addOp,
+  elementwise.subOp,
+  elementwise.mulOp,
+  elementwise.divOp,
+  elementwise.maximumOp,
+  elementwise.minimumOp,
+  elementwise.equalOp,
+  elementwise.lessOp,
+  elementwise.greaterEqualOp,
+  elementwise.andOp,
+  elementwise.orOp,
+  elementwise.xorOp,
+  elementwise.shiftLeftOp,
+  elementwise.shiftRightOp,
+  elementwise.selectOp,
+  elementwise.convertOp,
+  creation.fullOp,
+  creation.literalOp,
+  creation.iotaOp,
+  creation.broadcastOp,
+  layout.reshapeOp,
+  layout.transposeOp,
+  layout.sliceOp,
+  layout.padOp,
+  layout.concatenateOp,
+  layout.splitOp,
+  contractOp,
+  reduce.sumOp,
+  reduce.maxOp,
+  reduce.cumsumOp,
+  indexing.gatherOp,
+  indexing.scatterAddOp,
+  indexing.topKOp,
+  composites.softmaxOp,
+  composites.logSumExpOp,
+  composites.rmsNormOp,
+  composites.geluOp,
+] as unknown as readonly Op[];
+
+/** Ops by name, for parsing programs. */
+export const OPS_BY_NAME: ReadonlyMap<string, Op> = new Map(OPS.map((op) => [op.name, op]));

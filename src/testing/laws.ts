@@ -1,0 +1,309 @@
+/** @file Laws that every op obeys, as functions of one sample. Tests and outside engines run them. */
+
+import { apply } from "../core/builder.ts";
+import { isFloat } from "../core/dtype.ts";
+import { at, build, mapElements, type NdArray } from "../core/ndarray.ts";
+import type { Op } from "../core/op.ts";
+import type { Program } from "../core/program.ts";
+import { materialise, type Sample, sampleStream } from "../core/samples.ts";
+import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
+import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
+import { stored, type Tensor } from "../core/tensor.ts";
+import { verify } from "../core/verify.ts";
+import type { Engine } from "../engines/engine.ts";
+import { interpret } from "../engines/reference/reference.ts";
+import { jvp } from "../transforms/jvp.ts";
+import { abstract, trace } from "../transforms/trace.ts";
+import { vjp } from "../transforms/vjp.ts";
+import { vmap } from "../transforms/vmap.ts";
+
+/** Sample inputs with data; floats in double precision where wanted. */
+export function inputsOf(sample: Sample, double: boolean): NdArray[] {
+  return sample.inputs.map((input, i) => materialise(input, i + 1, double));
+}
+
+function formOf(x: NdArray): Aval {
+  return aval(x.dtype, x.dims);
+}
+
+/** The params with float32 turned to float64, for ops that carry a dtype. */
+function paramsOf(sample: Sample, double: boolean): unknown {
+  const params = sample.params as { readonly dtype?: string };
+  return double && params.dtype === "float32" ? { ...params, dtype: "float64" } : params;
+}
+
+/** The op as a program of tensors, verified. */
+export function programOf(op: Op, sample: Sample, double = false): Program {
+  const forms = inputsOf(sample, double).map((x, i) =>
+    abstract({ ...formOf(x), names: sample.inputs[i]?.aval.names ?? [] }),
+  );
+  const { program } = trace(
+    op.name,
+    (...xs: Tensor[]) => [...apply(op, xs, paramsOf(sample, double))],
+    forms,
+  );
+  return verify(program, "trace");
+}
+
+function runReference(
+  name: string,
+  f: (...xs: Tensor[]) => readonly Tensor[],
+  inputs: readonly NdArray[],
+): readonly NdArray[] {
+  const { program } = trace(
+    name,
+    (...xs: Tensor[]) => [...f(...xs)],
+    inputs.map((x) => abstract(formOf(x))),
+  );
+  return interpret(verify(program, name), inputs);
+}
+
+/** The op's value by its own evaluation. */
+export function forward(op: Op, sample: Sample, double = false): readonly NdArray[] {
+  return interpret(programOf(op, sample, double), inputsOf(sample, double));
+}
+
+/** The op's value on an engine. */
+export async function runOn(
+  engine: Engine,
+  program: Program,
+  inputs: readonly NdArray[],
+): Promise<readonly NdArray[]> {
+  const executable = await engine.compile(program, { donated: [], threads: 1 });
+  try {
+    const outputs = await executable.run(inputs.map((x) => stored(formOf(x), x.data)));
+    return outputs.map((y) => ({ dtype: y.dtype, dims: y.dims, data: y.data() }));
+  } finally {
+    executable.release();
+  }
+}
+
+/** Random directions for float arrays, zeros for the rest. */
+export function directions(like: readonly NdArray[], seed: number): NdArray[] {
+  return like.map((x, i) => {
+    const next = sampleStream(seed + i);
+    return build(x, () => (isFloat(x.dtype) ? 2 * next() - 1 : 0));
+  });
+}
+
+/** Value and tangent through `jvp`, in double precision. */
+export function jvpAt(
+  op: Op,
+  sample: Sample,
+): {
+  readonly primal: readonly NdArray[];
+  readonly tangent: readonly NdArray[];
+  readonly direction: readonly NdArray[];
+} {
+  const inputs = inputsOf(sample, true);
+  const direction = directions(inputs, 100);
+  const params = paramsOf(sample, true);
+  const n = inputs.length;
+  const results = runReference(
+    "jvp",
+    (...xs) => {
+      const [values, tangents] = jvp(
+        (...ys: Tensor[]) => [...apply(op, ys, params)],
+        xs.slice(0, n),
+        xs.slice(n),
+      );
+      return [...values, ...tangents];
+    },
+    [...inputs, ...direction],
+  );
+  const half = results.length / 2;
+  return { primal: results.slice(0, half), tangent: results.slice(half), direction };
+}
+
+/** The slope of the op along a direction, by central differences. */
+export function centralDifference(
+  op: Op,
+  sample: Sample,
+  direction: readonly NdArray[],
+): readonly NdArray[] {
+  const step = 1e-5;
+  const program = programOf(op, sample, true);
+  const moved = (sign: number) =>
+    interpret(
+      program,
+      inputsOf(sample, true).map((x, i) =>
+        isFloat(x.dtype)
+          ? build(x, (_index, j) => at(x, j) + sign * step * at(direction[i] as NdArray, j))
+          : x,
+      ),
+    );
+  const up = moved(1);
+  const down = moved(-1);
+  return up.map((y, i) => {
+    if (!isFloat(y.dtype)) return mapElements(y, y.dtype, () => 0);
+    return build(y, (_index, j) => (at(y, j) - at(down[i] as NdArray, j)) / (2 * step));
+  });
+}
+
+/** Cotangents of the inputs, through `vjp`. */
+export function pullback(
+  op: Op,
+  sample: Sample,
+  cotangents: readonly NdArray[],
+): readonly NdArray[] {
+  const inputs = inputsOf(sample, true);
+  const params = paramsOf(sample, true);
+  const n = inputs.length;
+  return runReference(
+    "vjp",
+    (...xs) => {
+      const [, back] = vjp((...ys: Tensor[]) => [...apply(op, ys, params)], ...xs.slice(0, n));
+      return back(xs.slice(n));
+    },
+    [...inputs, ...cotangents],
+  );
+}
+
+/** `Σ a·b` over float arrays. */
+export function inner(a: readonly NdArray[], b: readonly NdArray[]): number {
+  let total = 0;
+  a.forEach((x, i) => {
+    const y = b[i];
+    if (y === undefined || !isFloat(x.dtype)) return;
+    for (let j = 0; j < x.data.length; j++) total += at(x, j) * at(y, j);
+  });
+  return total;
+}
+
+/** For every choice of mapped inputs: the batched op, and the same in a loop. */
+export function batchedAndLooped(
+  op: Op,
+  sample: Sample,
+  mapped: readonly boolean[],
+  size = 2,
+): readonly [readonly NdArray[], readonly NdArray[]] {
+  const single = sample.inputs.map((input, i) =>
+    Array.from({ length: size }, (_, k) =>
+      materialise(input, mapped[i] === true ? 10 * k + i + 1 : i + 1, true),
+    ),
+  );
+  const params = paramsOf(sample, true);
+  const stacked = single.map((list, i) =>
+    mapped[i] === true ? stack(list) : (list[0] as NdArray),
+  );
+  const batched = runReference(
+    "vmap",
+    (...xs) =>
+      vmap(
+        (...ys: Tensor[]) => [...apply(op, ys, params)],
+        mapped.map((m) => (m ? 0 : null)),
+      )(...xs),
+    stacked,
+  );
+  const runs = Array.from({ length: size }, (_, k) =>
+    runReference(
+      "loop",
+      (...xs) => [...apply(op, xs, params)],
+      single.map((list) => list[k] as NdArray),
+    ),
+  );
+  const looped = (runs[0] ?? []).map((_, i) => stack(runs.map((run) => run[i] as NdArray)));
+  return [batched, looped];
+}
+
+function stack(list: readonly NdArray[]): NdArray {
+  const first = list[0] as NdArray;
+  const length = sizeOf(first.dims);
+  return build({ dtype: first.dtype, dims: [list.length, ...first.dims] }, (_index, flat) =>
+    at(list[Math.floor(flat / length)] as NdArray, flat % length),
+  );
+}
+
+/**
+ * Runs the op on the two halves of one factor and puts the pieces together by its sharding rule.
+ *
+ * @returns undefined when the factor is too short to be split
+ */
+export function piecesOfWhole(
+  op: Op,
+  sample: Sample,
+  factor: Factor,
+): { readonly whole: readonly NdArray[]; readonly joined: readonly NdArray[] } | undefined {
+  const inputs = inputsOf(sample, true);
+  const params = paramsOf(sample, true);
+  const program = programOf(op, sample, true);
+  const whole = interpret(program, inputs);
+  const rule: ShardingRule = op.shard(
+    program.inputs.map((v) => v.aval),
+    program.outputs.map((v) => v.aval),
+    params,
+  );
+  const axisIn = (axes: readonly (Factor | null)[]) => axes.indexOf(factor);
+  const sizes = [
+    ...rule.operands.map((axes, i) =>
+      axisIn(axes) < 0 ? null : dimOf(inputs[i] as NdArray, axisIn(axes)),
+    ),
+    ...rule.results.map((axes, i) =>
+      axisIn(axes) < 0 ? null : dimOf(whole[i] as NdArray, axisIn(axes)),
+    ),
+  ].filter((size) => size !== null);
+  const size = sizes[0];
+  if (size === undefined || size < 2) return undefined;
+  const cut = Math.floor(size / 2);
+  const ranges = [
+    [0, cut],
+    [cut, size],
+  ] as const;
+  const pieces = ranges.map(([from, to]) => {
+    const parts = inputs.map((x, i) => part(x, axisIn(rule.operands[i] ?? []), from, to));
+    const local = rule.local(
+      whole.map((y, i) =>
+        y.dims.map((dim, axis) => (axis === axisIn(rule.results[i] ?? []) ? to - from : dim)),
+      ),
+    );
+    return runReference("piece", (...xs) => [...apply(op, xs, local)], parts);
+  });
+  const joined = whole.map((y, i) => {
+    const axis = axisIn(rule.results[i] ?? []);
+    const [left, right] = pieces.map((piece) => piece[i] as NdArray) as [NdArray, NdArray];
+    return build(y, (index, flat) => {
+      if (axis < 0)
+        return rule.sum.includes(factor) ? at(left, flat) + at(right, flat) : at(left, flat);
+      const place = index[axis] ?? 0;
+      const side = place < cut ? left : right;
+      return at(
+        side,
+        flatten(
+          side.dims,
+          index.map((j, a) => (a === axis && place >= cut ? j - cut : j)),
+        ),
+      );
+    });
+  });
+  return { whole, joined };
+}
+
+function part(x: NdArray, axis: number, from: number, to: number): NdArray {
+  if (axis < 0) return x;
+  const dims = x.dims.map((dim, i) => (i === axis ? to - from : dim));
+  return build({ dtype: x.dtype, dims }, (index) =>
+    at(
+      x,
+      flatten(
+        x.dims,
+        index.map((j, a) => (a === axis ? j + from : j)),
+      ),
+    ),
+  );
+}
+
+function flatten(dims: readonly number[], index: readonly number[]): number {
+  return index.reduce((flat, j, axis) => flat * (dims[axis] ?? 1) + j, 0);
+}
+
+/** All factors that a sample's sharding rule names. */
+export function factorsOf(op: Op, sample: Sample): readonly Factor[] {
+  const program = programOf(op, sample);
+  const rule = op.shard(
+    program.inputs.map((v) => v.aval),
+    program.outputs.map((v) => v.aval),
+    sample.params,
+  );
+  const all = [...rule.operands, ...rule.results].flat().filter((factor) => factor !== null);
+  return [...new Set(all)].filter((factor) => !rule.whole.includes(factor));
+}

@@ -1,0 +1,77 @@
+/** @file Writing so that a kill or a power cut leaves the old content or the new, never a mixture. */
+
+import { randomBytes } from "node:crypto";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { diskError, errnoOf } from "./disk.ts";
+
+/** Node writes at most 2^31 − 1 bytes in one call. */
+const LARGEST_WRITE = 2 ** 30;
+const TEMPORARY = /^\.tmp-/;
+
+/**
+ * Replaces the file at `path` at once: temporary sibling, fsync, rename, fsync of the folder.
+ *
+ * @throws DiskError when the disk refuses; the old file is then as it was
+ */
+export async function writeAtomically(path: string, data: string | Uint8Array): Promise<void> {
+  const folder = dirname(path);
+  const temporary = join(folder, temporaryName(basename(path)));
+  try {
+    await writeDurably(temporary, [
+      typeof data === "string" ? new TextEncoder().encode(data) : data,
+    ]);
+    await rename(temporary, path);
+    await syncFolder(folder);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw diskError("write", path, cause);
+  }
+}
+
+/** A new file that is on the disk when the promise resolves. */
+export async function writeDurably(path: string, chunks: Iterable<Uint8Array>): Promise<void> {
+  const handle = await open(path, "wx");
+  try {
+    for (const chunk of chunks) await writeWhole(handle, chunk);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the names in a folder durable; without it, a rename can be lost in a power cut. */
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, "r").catch((cause: unknown) => {
+    // Windows opens no folders; there the rename itself is all there is.
+    if (process.platform === "win32") return undefined;
+    throw cause;
+  });
+  if (handle === undefined) return;
+  try {
+    await handle.sync();
+  } catch (cause) {
+    // Some network and FUSE file systems sync files only.
+    if (errnoOf(cause) !== "EINVAL" && errnoOf(cause) !== "ENOTSUP") throw cause;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A name for an unfinished file or folder; nobody else takes it, and a sweep knows it. */
+export function temporaryName(finished: string): string {
+  return `.tmp-${finished}-${process.pid}-${randomBytes(4).toString("hex")}`;
+}
+
+export function isTemporary(name: string): boolean {
+  return TEMPORARY.test(name);
+}
+
+async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  let at = 0;
+  while (at < chunk.length) {
+    const length = Math.min(LARGEST_WRITE, chunk.length - at);
+    const { bytesWritten } = await handle.write(chunk, at, length);
+    at += bytesWritten;
+  }
+}

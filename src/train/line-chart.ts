@@ -1,0 +1,182 @@
+/** @file Line charts over training steps. Long series are thinned so that no spike is lost. */
+
+import {
+  type Axis,
+  escapeText,
+  type Plot,
+  pixel,
+  SERIES_COLOURS,
+  scale,
+  svg,
+  textWidth,
+  xAxis,
+  yAxis,
+} from "./svg.ts";
+import { formatTick, formatValue, logTicks, niceTicks, paddedRange, type Range } from "./ticks.ts";
+
+export interface Point {
+  readonly step: number;
+  /** A value that is not finite leaves a gap. */
+  readonly value: number;
+}
+
+export interface Line {
+  readonly name: string;
+  /** By rising step. */
+  readonly points: readonly Point[];
+  /** `smoothed`: raw points faint, a moving mean over them. `marked`: a dot on each point. */
+  readonly style: "smoothed" | "plain" | "marked";
+}
+
+export interface LineChart {
+  readonly label: string;
+  /** Pixels at scale 1. */
+  readonly width: number;
+  readonly height: number;
+  readonly yTitle: string;
+  /** Steps from first to last, the same for all charts of a page. */
+  readonly steps: Range;
+  readonly lines: readonly Line[];
+  /** Logarithmic y axis; only when all values are positive. */
+  readonly log?: boolean;
+  /** Steps to mark with a vertical line. */
+  readonly marks?: readonly number[];
+}
+
+interface DrawnLine {
+  readonly line: Line;
+  /** What the line follows: the points themselves, or their moving mean. */
+  readonly trend: readonly Point[];
+  readonly colour: number;
+}
+
+/** Below this, powers of ten no longer fit a number. */
+const LEAST_LOG = 1e-100;
+/** Fewer points than this are shown as they are. */
+const FEW_POINTS = 20;
+/** At most this many dots stay readable on one line. */
+const MOST_DOTS = 40;
+
+export function lineChart(chart: LineChart): string {
+  const values = chart.lines.flatMap((line) => line.points.map((point) => point.value));
+  const log = chart.log === true && values.every((value) => !(value <= LEAST_LOG));
+  const range = log ? logRange(values) : paddedRange(values, 0.05);
+  const yTicks = log ? logTicks(range) : niceTicks(range, 4);
+  const left = Math.max(...yTicks.map((tick) => textWidth(formatTick(tick)))) + 10;
+  const plot: Plot = { left, top: 24, width: chart.width - left - 8, height: chart.height - 62 };
+  const y: Axis = {
+    title: log ? `${chart.yTitle}, logarithmic` : chart.yTitle,
+    ticks: yTicks,
+    place: scale(range, plot.top + plot.height, plot.top, log),
+  };
+  const x: Axis = {
+    title: "step",
+    ticks: niceTicks(chart.steps, plot.width / 90).filter(Number.isInteger),
+    place: scale(chart.steps, plot.left, plot.left + plot.width),
+  };
+  const marks = (chart.marks ?? []).map(
+    (step) => `<path class="mark" d="M${pixel(x.place(step))} ${plot.top}v${plot.height}"/>`,
+  );
+  const drawn = chart.lines.map(
+    (line, i): DrawnLine => ({ line, trend: trendOf(line, log), colour: i % SERIES_COLOURS }),
+  );
+  const lines = drawn.map((each) => drawLine(each, plot, x, y));
+  const top = legend(drawn, chart.width);
+  const body = [yAxis(plot, y), xAxis(plot, x), ...marks, ...lines, top].join("");
+  return svg(chart.width, chart.height, chart.label, body);
+}
+
+/**
+ * Mean over a centred window, which has no lag.
+ *
+ * The window shrinks towards the start, where a loss falls steeply, and is cut off at the end,
+ * where one last outlier must not look like the result.
+ *
+ * @param half - points to each side
+ */
+export function smooth(points: readonly Point[], half: number): Point[] {
+  const finite = points.filter((point) => Number.isFinite(point.value));
+  const sums = [0];
+  for (const [i, { value }] of finite.entries()) sums.push((sums[i] ?? 0) + value);
+  return finite.map(({ step }, i) => {
+    const from = i - Math.min(half, i);
+    const to = Math.min(finite.length, i + Math.min(half, i) + 1);
+    return { step, value: ((sums[to] ?? 0) - (sums[from] ?? 0)) / (to - from) };
+  });
+}
+
+/** The lowest and the highest point of each of `buckets` parts, and points that are not finite. */
+export function thin(points: readonly Point[], buckets: number): Point[] {
+  if (points.length <= 2 * buckets) return [...points];
+  const size = points.length / buckets;
+  return Array.from({ length: buckets }, (_, bucket) => {
+    const part = points.slice(Math.floor(bucket * size), Math.floor((bucket + 1) * size));
+    const low = part.reduce((a, b) => (b.value < a.value ? b : a));
+    const high = part.reduce((a, b) => (b.value > a.value ? b : a));
+    const gaps = part.filter((point) => !Number.isFinite(point.value));
+    return [...new Set([low, high, ...gaps])].sort((a, b) => a.step - b.step);
+  }).flat();
+}
+
+/** The line that stands for the points: on a logarithmic axis a mean of logarithms. */
+function trendOf({ points, style }: Line, log: boolean): readonly Point[] {
+  if (style !== "smoothed" || points.length <= FEW_POINTS) return points;
+  const half = Math.round(points.length / 60);
+  const turn = (turned: readonly Point[], by: (value: number) => number) =>
+    turned.map(({ step, value }) => ({ step, value: by(value) }));
+  return log ? turn(smooth(turn(points, Math.log), half), Math.exp) : smooth(points, half);
+}
+
+function drawLine(drawn: DrawnLine, plot: Plot, x: Axis, y: Axis): string {
+  const { line, trend, colour } = drawn;
+  const buckets = Math.ceil(plot.width / 1.5);
+  const path = (points: readonly Point[], kind: string) =>
+    `<path class="${kind} s${colour}" d="${pathOf(thin(points, buckets), x, y)}"/>`;
+  if (trend !== line.points) return path(line.points, "raw") + path(trend, "line");
+  // One point has no line, so it needs its dot.
+  const dotted = line.style === "marked" || line.points.length === 1;
+  const dots = dotted && line.points.length <= MOST_DOTS ? dotsOf(line.points, colour, x, y) : "";
+  return path(line.points, "line") + dots;
+}
+
+function pathOf(points: readonly Point[], x: Axis, y: Axis): string {
+  let open = false;
+  const parts = points.map(({ step, value }) => {
+    const move = open ? "L" : "M";
+    open = Number.isFinite(value);
+    return open ? `${move}${pixel(x.place(step))} ${pixel(y.place(value))}` : "";
+  });
+  return parts.join("");
+}
+
+function dotsOf(points: readonly Point[], colour: number, x: Axis, y: Axis): string {
+  return points
+    .filter(({ value }) => Number.isFinite(value))
+    .map(({ step, value }) => {
+      const place = `cx="${pixel(x.place(step))}" cy="${pixel(y.place(value))}"`;
+      const title = `step ${step}: ${formatValue(value)}`;
+      return `<circle class="dot f${colour}" ${place} r="3.5"><title>${title}</title></circle>`;
+    })
+    .join("");
+}
+
+/** Names with the newest value of the drawn line, from the right end of the top line to the left. */
+function legend(lines: readonly DrawnLine[], width: number): string {
+  let right = width - 8;
+  const items = lines.toReversed().map(({ line, trend, colour }) => {
+    const last = trend.findLast(({ value }) => Number.isFinite(value));
+    const text = `${line.name} ${last === undefined ? "" : formatValue(last.value)}`.trim();
+    const swatch = right - textWidth(text) - 20;
+    const item =
+      `<path class="line s${colour}" d="M${pixel(swatch)} 7h14"/>` +
+      `<text class="name" x="${pixel(right)}" y="11" text-anchor="end">${escapeText(text)}</text>`;
+    right = swatch - 14;
+    return item;
+  });
+  return items.join("");
+}
+
+function logRange(values: readonly number[]): Range {
+  const [low, high] = paddedRange(values.map(Math.log10), 0);
+  return [10 ** (low - 0.05), 10 ** (high + 0.05)];
+}

@@ -1,0 +1,59 @@
+/** @file `metrics.jsonl`: one JSON object a line, appended as the run goes and cut back on resume. */
+
+import { appendFile, readFile } from "node:fs/promises";
+import { writeAtomically } from "./atomic.ts";
+import { diskError, ifPresent } from "./disk.ts";
+
+/**
+ * Flat names with slashes, for example `train/loss`, besides `step` and `time` (ISO 8601, UTC).
+ * A number that is not finite is written as null, since JSON has no other word for it.
+ */
+export interface MetricsRow {
+  readonly step: number;
+  readonly time: string;
+  readonly [metric: string]: number | string | boolean | null;
+}
+
+/** @throws DiskError when the disk refuses */
+export async function appendMetrics(path: string, rows: readonly MetricsRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  try {
+    await appendFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  } catch (cause) {
+    throw diskError("metrics", path, cause);
+  }
+}
+
+/** The rows that can be read; a line torn by a kill is passed over. Empty when there is no file. */
+export async function readMetrics(path: string): Promise<MetricsRow[]> {
+  const text = (await ifPresent(readFile(path, "utf8"))) ?? "";
+  return text.split("\n").flatMap((line) => parseRow(line) ?? []);
+}
+
+/**
+ * Drops the rows of steps after `step`, which a resumed run writes again, and torn lines.
+ *
+ * @param step - the last step to keep; Infinity drops torn lines only
+ * @returns how many lines were dropped
+ * @throws DiskError when the disk refuses; the file is then as it was
+ */
+export async function dropMetricsAfter(path: string, step: number): Promise<number> {
+  const text = await ifPresent(readFile(path, "utf8"));
+  if (text === undefined) return 0;
+  const lines = text.split("\n").filter((line) => line !== "");
+  // A torn line has no step, and NaN is not at most anything.
+  const kept = lines.filter((line) => (parseRow(line)?.step ?? NaN) <= step);
+  const clean = kept.map((line) => `${line}\n`).join("");
+  if (clean !== text) await writeAtomically(path, clean);
+  return lines.length - kept.length;
+}
+
+function parseRow(line: string): MetricsRow | undefined {
+  try {
+    const row = JSON.parse(line) as unknown;
+    const good = typeof row === "object" && row !== null && "step" in row;
+    return good && typeof row.step === "number" ? (row as MetricsRow) : undefined;
+  } catch {
+    return undefined;
+  }
+}

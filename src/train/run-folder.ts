@@ -1,0 +1,168 @@
+/**
+ * @file The folder of a run: `config.json`, `metrics.jsonl`, `checkpoints/`, `report.html`, and a
+ * lock while a process writes to it.
+ */
+
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { RunError } from "../core/errors.ts";
+import { writeAtomically } from "./atomic.ts";
+import { listCheckpoints, sweepLeftovers } from "./checkpoint.ts";
+import { diskError, ifPresent } from "./disk.ts";
+import { type Lock, takeLock } from "./lock.ts";
+import { appendMetrics, dropMetricsAfter, type MetricsRow, readMetrics } from "./metrics.ts";
+
+/** The resolved configuration, as sections of JSON values; `model` and `data` are compared on resume. */
+export type RunConfig = Readonly<Record<string, unknown>>;
+
+export interface RunOptions {
+  /** Go on with the run that is there; otherwise one that is there is refused. */
+  readonly resume: boolean;
+  readonly config: RunConfig;
+}
+
+/** A value that the resumed run has otherwise than the run had before. */
+export interface ConfigChange {
+  /** With dots, for example `optimizer.learningRate`. */
+  readonly key: string;
+  readonly before: unknown;
+  readonly now: unknown;
+}
+
+/** An open run. Only one process has it at a time; `close` lets it go. */
+export interface RunFolder {
+  readonly path: string;
+  readonly resumed: boolean;
+  /** What differs from the configuration before; empty for a new run. */
+  readonly changes: readonly ConfigChange[];
+  /** Lines for the user, for example about a lock taken from a dead process. */
+  readonly notes: readonly string[];
+  appendMetrics(rows: readonly MetricsRow[]): Promise<void>;
+  /** Rows so far, for the report. */
+  readMetrics(): Promise<MetricsRow[]>;
+  /** Call it after loading the checkpoint of `step`, before the first new row. */
+  dropMetricsAfter(step: number): Promise<number>;
+  /** Writes `report.html` in the folder. */
+  writeReport(html: string): Promise<void>;
+  /** Safe to call twice. */
+  close(): Promise<void>;
+}
+
+const CONFIG_FILE = "config.json";
+const METRICS_FILE = "metrics.jsonl";
+/** A checkpoint fits only the model it is of, and a data position only its data. */
+const FIXED_SECTIONS = ["model", "data"];
+
+/**
+ * Opens the folder for one run, new or resumed, and sweeps what a killed run left there.
+ *
+ * @throws RunError when the folder is in use, has a run but `resume` is not set, has none but it
+ *   is, or has a run of another model or other data
+ * @throws DiskError when the folder cannot be written
+ */
+export async function openRun(folder: string, options: RunOptions): Promise<RunFolder> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw diskError("run", folder, cause);
+  }
+  const lock = await takeLock(folder);
+  try {
+    return await openLocked(folder, options, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(folder: string, options: RunOptions, lock: Lock): Promise<RunFolder> {
+  const configPath = join(folder, CONFIG_FILE);
+  const metricsPath = join(folder, METRICS_FILE);
+  const before = await readConfig(configPath);
+  // As JSON, since that is what is compared next time.
+  const config = JSON.parse(JSON.stringify(options.config)) as RunConfig;
+  await checkPresence(folder, options.resume, before !== undefined);
+  const changes = before === undefined ? [] : differences(before, config, "");
+  refuseOther(folder, changes);
+
+  const notes = lock.takenFrom === undefined ? [] : [`took the lock of ${lock.takenFrom}`];
+  const swept = await sweepLeftovers(folder);
+  if (swept.length > 0) notes.push(`swept ${swept.join(", ")}`);
+  const torn = await dropMetricsAfter(metricsPath, Infinity);
+  if (torn > 0) notes.push(`dropped ${torn} torn lines of ${METRICS_FILE}`);
+  await writeAtomically(configPath, `${JSON.stringify(config, null, 2)}\n`);
+  return {
+    path: folder,
+    resumed: before !== undefined,
+    changes,
+    notes,
+    appendMetrics: (rows) => appendMetrics(metricsPath, rows),
+    readMetrics: () => readMetrics(metricsPath),
+    dropMetricsAfter: (step) => dropMetricsAfter(metricsPath, step),
+    writeReport: (html) => writeAtomically(join(folder, "report.html"), html),
+    close: () => lock.release(),
+  };
+}
+
+async function readConfig(path: string): Promise<RunConfig | undefined> {
+  const text = await ifPresent(readFile(path, "utf8"));
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as RunConfig;
+  } catch (cause) {
+    throw new RunError("RUN-01", `run: ${path} is not JSON.`, [
+      ["cause", (cause as Error).message],
+      ["fix", "put back the file as the run wrote it, or choose another folder with --out"],
+    ]);
+  }
+}
+
+async function checkPresence(folder: string, resume: boolean, there: boolean): Promise<void> {
+  const checkpoints = await listCheckpoints(folder);
+  if (!resume && (there || checkpoints.length > 0)) {
+    const newest = checkpoints.at(-1);
+    throw new RunError("RUN-01", `run: ${folder} already has a run.`, [
+      ["newest", newest === undefined ? "no checkpoint yet" : `checkpoint of step ${newest}`],
+      ["fix", "--resume goes on with it; --out with another folder starts a new one"],
+    ]);
+  }
+  if (resume && !there) {
+    throw new RunError("RUN-01", `run: ${folder} has no run to resume.`, [
+      ["missing", join(folder, CONFIG_FILE)],
+      ["fix", "check --out, or leave out --resume to start a new run"],
+    ]);
+  }
+}
+
+function refuseOther(folder: string, changes: readonly ConfigChange[]): void {
+  const other = changes.filter(({ key }) =>
+    FIXED_SECTIONS.some((section) => key === section || key.startsWith(`${section}.`)),
+  );
+  const [first] = other;
+  if (first === undefined) return;
+  const section = first.key.split(".")[0];
+  throw new RunError("RUN-01", `run: ${folder} is a run with another ${section} configuration.`, [
+    ...other.map(({ key, before, now }) => [key, `was ${show(before)}, now ${show(now)}`] as const),
+    ["fix", "give the same values as before, or start a new run with another --out"],
+  ]);
+}
+
+/** Leaves that differ, as dotted keys; lists are compared whole. */
+function differences(before: unknown, now: unknown, key: string): ConfigChange[] {
+  if (!isRecord(before) || !isRecord(now)) {
+    return isDeepStrictEqual(before, now) ? [] : [{ key, before, now }];
+  }
+  const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
+  return [...keys].flatMap((name) =>
+    differences(before[name], now[name], key === "" ? name : `${key}.${name}`),
+  );
+}
+
+function show(value: unknown): string {
+  return value === undefined ? "not set" : JSON.stringify(value);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,125 @@
+/** @file Batching: a function of one example becomes a function of many. */
+
+import { apply, onBehalfOf } from "../core/builder.ts";
+import { ShapeError } from "../core/errors.ts";
+import type { Program, Variable } from "../core/program.ts";
+import { aval, axisOf, dimOf, showAval, without } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { leaves, withLeaves } from "../core/tree.ts";
+import { repeat } from "../ops/families.ts";
+import { reshape, transpose } from "../ops/layout.ts";
+import { abstract, refill, trace, valueOf } from "./trace.ts";
+
+/** Which axis of each argument is mapped, by index or name; null passes the argument whole. */
+export type InAxes = readonly (number | string | null)[];
+
+/**
+ * Maps `f` over one axis of its arguments.
+ *
+ * All leaves of one argument share its entry of `axes`; without `axes`, axis 0 of every argument is
+ * mapped. Results carry the mapped axis first, under its name where the arguments agree on one.
+ *
+ * @throws ShapeError when the mapped axes have different lengths or nothing is mapped
+ */
+export function vmap<A extends readonly unknown[], R>(
+  f: (...args: A) => R,
+  axes?: InAxes,
+): (...args: A) => R {
+  return (...args) => {
+    const flags = args.flatMap((arg, i) => {
+      const axis = axes === undefined ? 0 : (axes[i] ?? null);
+      return leaves(arg, "vmap: arguments").map((leaf) => ({
+        leaf,
+        axis: axis === null ? null : axisOf("vmap", leaf.aval, axis),
+      }));
+    });
+    const size = commonSize(flags);
+    const names = new Set(
+      flags.flatMap(({ leaf, axis }) => (axis === null ? [] : [leaf.names[axis] ?? null])),
+    );
+    const name = names.size === 1 ? ([...names][0] ?? null) : null;
+    const inner = flags.map(({ leaf, axis }) =>
+      axis === null
+        ? leaf
+        : abstract(aval(leaf.dtype, without(leaf.dims, axis), without(leaf.names, axis))),
+    );
+    const { program, captured, result } = trace("vmap", f, withLeaves(args, inner));
+    const inputs = flags.map(({ leaf, axis }) => (axis === null ? leaf : leading(leaf, axis)));
+    const outputs = batched(
+      program,
+      [...inputs, ...captured],
+      [...flags.map(({ axis }) => axis !== null), ...captured.map(() => false)],
+      size,
+    );
+    return refill(
+      result,
+      outputs.map((y) =>
+        reshape(y, y.dims, [y.names.includes(name) ? null : name, ...y.names.slice(1)]),
+      ),
+    );
+  };
+}
+
+function commonSize(
+  flags: readonly { readonly leaf: Tensor; readonly axis: number | null }[],
+): number {
+  const sizes = flags.flatMap(({ leaf, axis }) => (axis === null ? [] : [dimOf(leaf.aval, axis)]));
+  const [size] = sizes;
+  if (size === undefined)
+    throw new ShapeError(
+      "SHAPE-01",
+      "vmap: no argument has a mapped axis; pass at least one index or name",
+    );
+  if (sizes.every((other) => other === size)) return size;
+  throw new ShapeError(
+    "SHAPE-01",
+    "vmap: mapped axes have different lengths.",
+    flags.map(({ leaf, axis }, i) => [
+      `leaf ${i + 1}`,
+      `${showAval(leaf.aval)}, ${axis === null ? "not mapped" : `axis ${axis}`}`,
+    ]),
+  );
+}
+
+/** The mapped axis first and unnamed. */
+function leading(x: Tensor, axis: number): Tensor {
+  const moved = transpose(x, [axis, ...x.dims.map((_, i) => i).filter((i) => i !== axis)]);
+  return reshape(moved, moved.dims, [null, ...moved.names.slice(1)]);
+}
+
+/** Writes the batched program into the one being traced; every output carries the batch axis first. */
+export function batched(
+  program: Program,
+  inputs: readonly Tensor[],
+  mapped: readonly boolean[],
+  size: number,
+): readonly Tensor[] {
+  const values = new Map<Variable, { readonly tensor: Tensor; readonly mapped: boolean }>();
+  program.inputs.forEach((v, i) => {
+    const tensor = inputs[i];
+    if (tensor !== undefined) values.set(v, { tensor, mapped: mapped[i] === true });
+  });
+  for (const equation of program.equations) {
+    const operands = equation.inputs.map((v) => valueOf(values, v));
+    const any = operands.some((x) => x.mapped);
+    const tensors = operands.map(({ tensor }) => tensor);
+    const results = onBehalfOf(equation.source, () =>
+      any
+        ? equation.op.batch(
+            tensors,
+            operands.map((x) => x.mapped),
+            equation.params,
+            size,
+          )
+        : apply(equation.op, tensors, equation.params),
+    );
+    equation.outputs.forEach((v, i) => {
+      const tensor = results[i];
+      if (tensor !== undefined) values.set(v, { tensor, mapped: any });
+    });
+  }
+  return program.outputs.map((v) => {
+    const { tensor, mapped: has } = valueOf(values, v);
+    return has ? tensor : repeat(tensor, size);
+  });
+}

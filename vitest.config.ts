@@ -1,0 +1,28 @@
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+// Native code (the ONNX engine) wants processes, not threads; nothing here needs a fresh module graph per file.
+const shared = {
+  pool: "forks",
+  isolate: false,
+  testTimeout: 600_000,
+  hookTimeout: 600_000,
+} as const;
+
+const config: ViteUserConfig = defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "fast",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: ["test/slow/**", "test/peers/**"],
+        },
+      },
+      { test: { ...shared, name: "slow", include: ["test/slow/**/*.test.ts"] } },
+      { test: { ...shared, name: "peers", include: ["test/peers/**/*.test.ts"] } },
+    ],
+  },
+});
+
+export default config;
