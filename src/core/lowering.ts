@@ -62,7 +62,7 @@ export interface HloValue {
 
 /** Builds a StableHLO function line by line. */
 export interface HloEmitter {
-  /** `%r = text : type`; in `text`, operands are written by their names. */
+  /** `%r = text`; in `text`, operands are written by their names, and types are written out. */
   line(text: string, output: Pick<Aval, "dtype" | "dims">): HloValue;
   /** A line with several results. */
   lines(text: string, outputs: readonly Pick<Aval, "dtype" | "dims">[]): HloValue[];

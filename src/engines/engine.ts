@@ -11,11 +11,13 @@ export interface CompileOptions {
   readonly donated: readonly boolean[];
   /** Threads of one computation; 0 lets the engine choose. */
   readonly threads: number;
+  /** Values of the program's last inputs, which are the same at every call: what a function closed over. */
+  readonly constants: readonly Tensor[];
 }
 
 export interface Executable {
   /**
-   * Runs the program. Calls on one executable take their turns.
+   * Runs the program on its inputs, without the constants. Calls on one executable take their turns.
    *
    * @throws EngineError when the engine fails, TraceError when an input was donated before
    */

@@ -28,7 +28,7 @@ export interface JitOptions {
 /** A compiled function: takes and returns trees of tensors that hold data. */
 export interface Jitted<A extends readonly unknown[], R> {
   (...args: A): Promise<R>;
-  /** The simplified program for arguments of these forms, without running it. */
+  /** The simplified program for arguments of these forms; tensors it closes over are its last inputs. */
   lower(...args: A): Program;
   /** Traces and compiles for arguments of these forms, without running. */
   compile(...args: A): Promise<void>;
@@ -36,7 +36,6 @@ export interface Jitted<A extends readonly unknown[], R> {
 
 interface Compiled<R> {
   readonly executable: Executable;
-  readonly captured: readonly Tensor[];
   readonly result: R;
 }
 
@@ -81,10 +80,11 @@ export function jit<A extends readonly unknown[], R>(
       leaves(arg).map(() => options.donate?.includes(i) ?? false),
     );
     const executable = await engine.compile(program, {
-      donated: [...donated, ...captured.map(() => false)],
+      donated,
       threads: options.threads ?? 0,
+      constants: captured,
     });
-    return { executable, captured, result };
+    return { executable, result };
   };
 
   const call = async (...args: A): Promise<R> => {
@@ -96,7 +96,7 @@ export function jit<A extends readonly unknown[], R>(
       );
     }
     const compiled = await compile(args);
-    const outputs = await compiled.executable.run([...leaves(args, name), ...compiled.captured]);
+    const outputs = await compiled.executable.run(leaves(args, name));
     return refill(compiled.result, outputs);
   };
   return Object.assign(call, {

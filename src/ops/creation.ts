@@ -109,7 +109,7 @@ export const literalOp: Op<LiteralParams, None, One> = defineOp<LiteralParams, N
         const stride = rest.reduce((a, b) => a * b, 1);
         return `[${Array.from({ length: first }, (_, i) => nest(rest, from + i * stride)).join(", ")}]`;
       };
-      return [h.line(`stablehlo.constant dense<${nest(y.dims, 0)}>`, y)];
+      return [h.line(`stablehlo.constant dense<${nest(y.dims, 0)}> : ${h.type(y)}`, y)];
     },
   },
   samples: () => [
@@ -139,8 +139,11 @@ export function literal(like: Aval, values: readonly number[]): Tensor {
 /** A number as StableHLO text. */
 export function hloNumber(value: number, dtype: DType): string {
   if (dtype === "bool") return value === 0 ? "false" : "true";
-  if (dtype !== "float32" && dtype !== "float64") return `${value}`;
-  if (Number.isFinite(value)) return value.toExponential();
+  if (dtype === "uint32") return `${value >>> 0}`;
+  if (dtype !== "float32" && dtype !== "float64") return `${BigInt(Math.trunc(value))}`;
+  if (Object.is(value, -0)) return "-0.0";
+  // MLIR wants a point in every float: 1.0e+0, not 1e+0.
+  if (Number.isFinite(value)) return value.toExponential().replace(/^(-?\d)e/, "$1.0e");
   const bits = {
     float32: ["0x7F800000", "0xFF800000", "0x7FC00000"],
     float64: ["0x7FF0000000000000", "0xFFF0000000000000", "0x7FF8000000000000"],
@@ -191,7 +194,9 @@ export const iotaOp: Op<IotaParams, None, One> = defineOp<IotaParams, None, One>
       );
       return [g.reshape(flat, [length, ...dims.slice(axis + 1).map(() => 1)])];
     },
-    stablehlo: (h, _inputs, { axis }, [y]) => [h.line(`stablehlo.iota dim = ${axis}`, y)],
+    stablehlo: (h, _inputs, { axis }, [y]) => [
+      h.line(`stablehlo.iota dim = ${axis} : ${h.type(y)}`, y),
+    ],
   },
   samples: () => [
     sample("rows", [], { dtype: "int32", dims: [3, 2], names: [null, null], axis: 0 }),

@@ -68,7 +68,7 @@ export function topKStablehlo(
 ): Each<Two, HloValue> {
   const last = x.dims.length - 1;
   const counting = aval("int32", x.dims);
-  const places = h.line(`stablehlo.iota dim = ${last}`, counting);
+  const places = h.line(`stablehlo.iota dim = ${last} : ${h.type(counting)}`, counting);
   const f = h.type(aval(x.dtype, []));
   const n = h.type(aval("int32", []));
   const body = `({\n    ^bb0(%a: ${f}, %b: ${f}, %c: ${n}, %d: ${n}):\n      %g = stablehlo.compare GT, %a, %b : (${f}, ${f}) -> tensor<i1>\n      stablehlo.return %g : tensor<i1>\n    })`;

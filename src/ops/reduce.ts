@@ -1,6 +1,7 @@
 /** @file Ops that reduce along axes, and running sums. */
 
 import { apply } from "../core/builder.ts";
+import type { DType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
 import { at, build, forLines, get, type NdArray, put, zeros } from "../core/ndarray.ts";
 import { defineOp, linear, type Made, notLinear, type One, type Op } from "../core/op.ts";
@@ -143,6 +144,16 @@ export function sum(x: Tensor, axes: readonly number[]): Tensor {
   return axes.length === 0 ? x : apply(sumOp, [x], { axes })[0];
 }
 
+/** What a maximum starts from. */
+const LEAST: Readonly<Record<DType, number>> = {
+  float32: -Infinity,
+  float64: -Infinity,
+  int32: -(2 ** 31),
+  int64: -(2 ** 63),
+  uint32: 0,
+  bool: 0,
+};
+
 /** Largest element along axes; the gradient is shared equally among ties. */
 export const maxOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One>({
   name: "reduceMax",
@@ -185,14 +196,7 @@ export const maxOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One
         keepdims: { int: 0 },
       }),
     ],
-    stablehlo: (h, [x], { axes }) => [
-      h.reduce(
-        "stablehlo.maximum",
-        x,
-        x.dtype === "uint32" ? 0 : x.dtype === "int32" ? -(2 ** 31) : -Infinity,
-        axes,
-      ),
-    ],
+    stablehlo: (h, [x], { axes }) => [h.reduce("stablehlo.maximum", x, LEAST[x.dtype], axes)],
   },
   samples: () => [
     sample("rows", [random(3, 4)], { axes: [1] }),

@@ -69,7 +69,7 @@ export async function runOn(
   program: Program,
   inputs: readonly NdArray[],
 ): Promise<readonly NdArray[]> {
-  const executable = await engine.compile(program, { donated: [], threads: 1 });
+  const executable = await engine.compile(program, { donated: [], threads: 1, constants: [] });
   try {
     const outputs = await executable.run(inputs.map((x) => stored(formOf(x), x.data)));
     return outputs.map((y) => ({ dtype: y.dtype, dims: y.dims, data: y.data() }));

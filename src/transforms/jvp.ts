@@ -9,7 +9,7 @@ import { sameDims, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { leaves, structureOf, withLeaves } from "../core/tree.ts";
 import { fullLike } from "../ops/creation.ts";
-import { refill, trace, valueOf } from "./trace.ts";
+import { refill, trace, lookUp } from "./trace.ts";
 
 /**
  * Values and directional derivatives of `f`.
@@ -75,7 +75,7 @@ export function pushForward(
     if (primal !== undefined) values.set(v, { primal, tangent });
   });
   for (const equation of program.equations) {
-    const inputs = equation.inputs.map((v) => valueOf(values, v));
+    const inputs = equation.inputs.map((v) => lookUp(values, v));
     const outputs = replay(
       equation,
       inputs.map(({ primal }) => primal),
@@ -86,7 +86,7 @@ export function pushForward(
       if (primal !== undefined) values.set(v, { primal, tangent: dots[i] ?? null });
     });
   }
-  return program.outputs.map((v) => valueOf(values, v));
+  return program.outputs.map((v) => lookUp(values, v));
 }
 
 function tangentsOf(

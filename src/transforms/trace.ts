@@ -1,9 +1,10 @@
 /** @file Functions become programs, and programs become equations of another program. */
 
 import { Builder, replay, writing } from "../core/builder.ts";
-import { TraceError } from "../core/errors.ts";
+import { MeshloomError, TraceError } from "../core/errors.ts";
 import type { Program, Variable } from "../core/program.ts";
 import type { Aval } from "../core/shape.ts";
+import { showSource, sourceOfError } from "../core/source.ts";
 import { Tensor } from "../core/tensor.ts";
 import { leaves, rebuildWith, withLeaves } from "../core/tree.ts";
 
@@ -29,7 +30,7 @@ export function trace<A extends readonly unknown[], R>(
   const builder = new Builder(name);
   return writing(builder, () => {
     const inputs = leaves(args, name).map((leaf) => builder.input(leaf.aval));
-    const result = f(...withLeaves(args, inputs));
+    const result = withSource(() => f(...withLeaves(args, inputs)));
     if (result instanceof Promise) {
       throw new TraceError("TRACE-01", `${name}: a traced function must not be async.`, [
         ["fix", "await data before the call and pass it as an argument"],
@@ -38,6 +39,16 @@ export function trace<A extends readonly unknown[], R>(
     const { program, captured } = builder.finish(leaves(result, `${name}: result`));
     return { program, captured, result };
   });
+}
+
+/** Errors that no op reported get the user's line here. */
+function withSource<R>(run: () => R): R {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof MeshloomError) error.tell("where", showSource(sourceOfError(error)));
+    throw error;
+  }
 }
 
 /** Stand-ins that have a form and no data, for tracing without arguments at hand. */
@@ -65,17 +76,17 @@ export function inline(program: Program, inputs: readonly Tensor[]): readonly Te
   for (const equation of program.equations) {
     const results = replay(
       equation,
-      equation.inputs.map((v) => valueOf(values, v)),
+      equation.inputs.map((v) => lookUp(values, v)),
     );
     equation.outputs.forEach((v, i) => {
       const result = results[i];
       if (result !== undefined) values.set(v, result);
     });
   }
-  return program.outputs.map((v) => valueOf(values, v));
+  return program.outputs.map((v) => lookUp(values, v));
 }
 
-export function valueOf<T>(values: ReadonlyMap<Variable, T>, v: Variable): T {
+export function lookUp<T>(values: ReadonlyMap<Variable, T>, v: Variable): T {
   const value = values.get(v);
   if (value === undefined)
     throw new TraceError("TRACE-01", "program: a variable is used before it is defined");

@@ -8,7 +8,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { leaves, withLeaves } from "../core/tree.ts";
 import { repeat } from "../ops/families.ts";
 import { reshape, transpose } from "../ops/layout.ts";
-import { abstract, refill, trace, valueOf } from "./trace.ts";
+import { abstract, refill, trace, lookUp } from "./trace.ts";
 
 /** Which axis of each argument is mapped, by index or name; null passes the argument whole. */
 export type InAxes = readonly (number | string | null)[];
@@ -100,7 +100,7 @@ export function batched(
     if (tensor !== undefined) values.set(v, { tensor, mapped: mapped[i] === true });
   });
   for (const equation of program.equations) {
-    const operands = equation.inputs.map((v) => valueOf(values, v));
+    const operands = equation.inputs.map((v) => lookUp(values, v));
     const any = operands.some((x) => x.mapped);
     const tensors = operands.map(({ tensor }) => tensor);
     const results = onBehalfOf(equation.source, () =>
@@ -119,7 +119,7 @@ export function batched(
     });
   }
   return program.outputs.map((v) => {
-    const { tensor, mapped: has } = valueOf(values, v);
+    const { tensor, mapped: has } = lookUp(values, v);
     return has ? tensor : repeat(tensor, size);
   });
 }

@@ -13,6 +13,8 @@ import type { OnnxNode, OnnxTensor } from "./proto.ts";
 /** Nodes and constants of a graph under construction. */
 export interface GraphParts {
   readonly emitter: OnnxEmitter;
+  /** Lets a value leave the graph under a name of its own; it may be an input, or leave twice. */
+  publish(x: OnnxValue, name: string): void;
   readonly nodes: readonly OnnxNode[];
   readonly initializers: readonly OnnxTensor[];
 }
@@ -22,11 +24,19 @@ export function createEmitter(): GraphParts {
   const nodes: OnnxNode[] = [];
   const initializers: OnnxTensor[] = [];
   const constants = new Map<string, OnnxValue>();
-  /** Layout nodes by what they do, so that two consumers share one. */
-  const layouts = new Map<string, OnnxValue>();
+  const written = new Map<string, OnnxValue[]>();
   let count = 0;
 
+  /** Equal nodes are written once: lowerings may ask for the same building block twice. */
   const nodesOf = (spec: OnnxNodeSpec): OnnxValue[] => {
+    const wanted = spec.outputs.map((form) => (form === null ? "-" : `${form.dtype}[${form.dims}]`));
+    const key = `${spec.op} ${spec.inputs.map((x) => x?.name)} ${JSON.stringify(spec.attributes ?? {})} ${wanted}`;
+    const values = written.get(key) ?? write(spec);
+    written.set(key, values);
+    return values;
+  };
+
+  const write = (spec: OnnxNodeSpec): OnnxValue[] => {
     const outputs = spec.outputs.map((form) =>
       form === null ? null : { ...form, name: `v${count++}` },
     );
@@ -63,23 +73,15 @@ export function createEmitter(): GraphParts {
     return value;
   };
 
-  const shared = (key: string, make: () => OnnxValue): OnnxValue => {
-    const value = layouts.get(key) ?? make();
-    layouts.set(key, value);
-    return value;
-  };
-
   const shapeConstant = (dims: readonly number[]) => constant("int64", [dims.length], dims);
 
   const reshape = (x: OnnxValue, dims: readonly number[]): OnnxValue => {
     if (sameDims(x.dims, dims)) return x;
-    return shared(`reshape ${x.name} ${dims.join(",")}`, () => {
-      // 0 in a Reshape means "copy" unless told otherwise.
-      const attributes: Record<string, OnnxAttributeValue> = dims.includes(0)
-        ? { allowzero: { int: 1 } }
-        : {};
-      return node("Reshape", [x, shapeConstant(dims)], { dtype: x.dtype, dims }, attributes);
-    });
+    // 0 in a Reshape means "copy" unless told otherwise.
+    const attributes: Record<string, OnnxAttributeValue> = dims.includes(0)
+      ? { allowzero: { int: 1 } }
+      : {};
+    return node("Reshape", [x, shapeConstant(dims)], { dtype: x.dtype, dims }, attributes);
   };
 
   const transpose = (x: OnnxValue, order: readonly number[]): OnnxValue => {
@@ -88,20 +90,28 @@ export function createEmitter(): GraphParts {
     // Moving only axes of length 1 changes no element's place.
     const moving = order.filter((axis) => x.dims[axis] !== 1);
     if (moving.every((axis, i) => axis > (moving[i - 1] ?? -1))) return reshape(x, dims);
-    return shared(`transpose ${x.name} ${order.join(",")}`, () =>
-      node("Transpose", [x], { dtype: x.dtype, dims }, { perm: { ints: order } }),
-    );
+    return node("Transpose", [x], { dtype: x.dtype, dims }, { perm: { ints: order } });
   };
 
   const exact = (x: OnnxValue, dims: readonly number[]): OnnxValue => {
     if (sameDims(x.dims, dims)) return x;
     if (sizeOf(x.dims) === sizeOf(dims)) return reshape(x, dims);
-    return shared(`expand ${x.name} ${dims.join(",")}`, () =>
-      node("Expand", [x, shapeConstant(dims)], { dtype: x.dtype, dims }),
-    );
+    return node("Expand", [x, shapeConstant(dims)], { dtype: x.dtype, dims });
+  };
+
+  const publish = (x: OnnxValue, name: string): void => {
+    nodes.push({
+      op: "Identity",
+      domain: "",
+      name: `Identity_${nodes.length}`,
+      inputs: [x.name],
+      outputs: [name],
+      attributes: {},
+    });
   };
 
   return {
+    publish,
     emitter: { nodes: nodesOf, node, constant, exact, reshape, transpose },
     nodes,
     initializers,

@@ -5,33 +5,43 @@ import type { OnnxValue } from "../../core/lowering.ts";
 import type { Program, Variable } from "../../core/program.ts";
 import { showAval } from "../../core/shape.ts";
 import { showSource } from "../../core/source.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { createEmitter } from "./emitter.ts";
-import type { OnnxGraph, OnnxValueInfo } from "./proto.ts";
+import type { OnnxGraph, OnnxTensor, OnnxValueInfo } from "./proto.ts";
 
 /**
  * Lowers a simplified program.
  *
- * @param names - names of the inputs and outputs; `input_0 …` and `output_0 …` when absent
+ * @param options - names of the inputs and outputs, `input_0 …` and `output_0 …` when absent; and values
+ *   of last inputs that become constants of the graph, which ONNX Runtime then folds
  * @throws EngineError for a dtype that the engine lacks
  */
 export function lowerToOnnx(
   program: Program,
-  names: { readonly inputs?: readonly string[]; readonly outputs?: readonly string[] } = {},
+  options: {
+    readonly inputs?: readonly string[];
+    readonly outputs?: readonly string[];
+    readonly constants?: readonly Tensor[];
+  } = {},
 ): OnnxGraph {
-  const { emitter, nodes, initializers } = createEmitter();
+  const { emitter, publish, nodes, initializers } = createEmitter();
   const values = new Map<Variable, OnnxValue>();
-  const inputs = program.inputs.map((v, i): OnnxValueInfo => {
-    const value = {
-      name: names.inputs?.[i] ?? `input_${i}`,
-      dtype: v.aval.dtype,
-      dims: v.aval.dims,
-    };
+  const constants = options.constants ?? [];
+  const free = program.inputs.length - constants.length;
+  const inputs = program.inputs.slice(0, free).map((v, i): OnnxValueInfo => {
+    const name = options.inputs?.[i] ?? `input_${i}`;
+    const value = { name, dtype: v.aval.dtype, dims: v.aval.dims };
     values.set(v, value);
     return value;
   });
+  const fixed = program.inputs.slice(free).map((v, i): OnnxTensor => {
+    const value = { name: `constant_${i}`, dtype: v.aval.dtype, dims: v.aval.dims };
+    values.set(v, value);
+    return { ...value, data: constants[i]?.data() ?? new Float32Array() };
+  });
   for (const equation of program.equations) {
     const { op, params, source } = equation;
-    const operands = equation.inputs.map((v) => valueOf(values, v));
+    const operands = equation.inputs.map((v) => lookUp(values, v));
     const avals = {
       inputs: equation.inputs.map((v) => v.aval),
       outputs: equation.outputs.map((v) => v.aval),
@@ -50,29 +60,14 @@ export function lowerToOnnx(
     }
   }
   const outputs = program.outputs.map((v, i): OnnxValueInfo => {
-    const whole = emitter.exact(valueOf(values, v), v.aval.dims);
-    // Outputs need names of their own: a value may be an input, or leave twice.
-    const form = { dtype: v.aval.dtype, dims: v.aval.dims };
-    const named = emitter.node("Identity", [whole], form);
-    return { ...form, name: rename(nodes, named.name, names.outputs?.[i] ?? `output_${i}`) };
+    const name = options.outputs?.[i] ?? `output_${i}`;
+    publish(emitter.exact(lookUp(values, v), v.aval.dims), name);
+    return { name, dtype: v.aval.dtype, dims: v.aval.dims };
   });
-  return { name: program.name, nodes, initializers, inputs, outputs, metadata: {} };
+  return { name: program.name, nodes, initializers: [...initializers, ...fixed], inputs, outputs, metadata: {} };
 }
 
-/** Gives the output of the last node its public name. */
-function rename(
-  nodes: readonly { readonly outputs: readonly string[] }[],
-  from: string,
-  to: string,
-): string {
-  const last = nodes[nodes.length - 1];
-  if (last?.outputs[0] !== from)
-    throw new EngineError("ENGINE-02", `onnx lower: output ${to} lost its node`);
-  (last.outputs as string[])[0] = to;
-  return to;
-}
-
-function valueOf(values: ReadonlyMap<Variable, OnnxValue>, v: Variable): OnnxValue {
+function lookUp(values: ReadonlyMap<Variable, OnnxValue>, v: Variable): OnnxValue {
   const value = values.get(v);
   if (value === undefined)
     throw new EngineError("ENGINE-02", `onnx lower: ${showAval(v.aval)} has no value`);

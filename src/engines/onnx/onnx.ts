@@ -1,6 +1,6 @@
 /** @file The default engine: one ONNX graph per program, run by ONNX Runtime over our own memory. */
 
-import { allocate, type TypedArray } from "../../core/dtype.ts";
+import { allocate, dtypeFacts, type TypedArray } from "../../core/dtype.ts";
 import { TraceError } from "../../core/errors.ts";
 import type { Program } from "../../core/program.ts";
 import { type Aval, showAval, sizeOf } from "../../core/shape.ts";
@@ -27,21 +27,30 @@ export interface OnnxEngine extends Engine {
 }
 
 /** @throws EngineError with the way out when ONNX Runtime is not installed */
-export async function createOnnxEngine(options: OnnxEngineOptions = {}): Promise<OnnxEngine> {
-  const transport = await openTransport(options.transport ?? "auto");
+export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<OnnxEngine> {
+  const transport = await openTransport(engine.transport ?? "auto");
   return {
     name: "onnx",
     transport,
-    async compile(program: Program, { donated, threads }: CompileOptions): Promise<Executable> {
-      const model = encodeModel(lowerToOnnx(program));
+    async compile(program: Program, options: CompileOptions): Promise<Executable> {
+      const { constants, inputs } = divideConstants(options.constants);
+      const model = encodeModel(lowerToOnnx(program, { constants }));
       const session = await transport.load(model, {
-        threads,
+        threads: options.threads,
         optimise: "all",
-        profilePrefix: options.profilePrefix,
+        profilePrefix: engine.profilePrefix,
       });
-      return new OnnxExecutable(program, session, donated);
+      return new OnnxExecutable(program, session, options.donated, inputs);
     },
   };
+}
+
+/** Constants above this total stay inputs: a graph must not carry somebody's weights. */
+const EMBED_LIMIT = 16 * 2 ** 20;
+
+function divideConstants(all: readonly Tensor[]): { readonly constants: readonly Tensor[]; readonly inputs: readonly Tensor[] } {
+  const bytes = all.reduce((total, x) => total + sizeOf(x.dims) * dtypeFacts(x.dtype).bytes, 0);
+  return bytes <= EMBED_LIMIT ? { constants: all, inputs: [] } : { constants: [], inputs: all };
 }
 
 /**
@@ -54,13 +63,15 @@ class OnnxExecutable implements Executable {
   readonly #program: Program;
   readonly #session: OnnxSession;
   readonly #donated: readonly boolean[];
+  readonly #constants: readonly Tensor[];
   readonly #spare = new Map<string, TypedArray[]>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(program: Program, session: OnnxSession, donated: readonly boolean[]) {
+  constructor(program: Program, session: OnnxSession, donated: readonly boolean[], constants: readonly Tensor[]) {
     this.#program = program;
     this.#session = session;
     this.#donated = donated;
+    this.#constants = constants;
     forgotten.register(this, session, this);
   }
 
@@ -71,7 +82,7 @@ class OnnxExecutable implements Executable {
   }
 
   async #runNow(inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
-    const arrays = inputs.map((x) => ({ dtype: x.dtype, dims: x.dims, data: x.data() }));
+    const arrays = [...inputs, ...this.#constants].map((x) => ({ dtype: x.dtype, dims: x.dims, data: x.data() }));
     const outputs = this.#program.outputs.map(({ aval }) => ({
       dtype: aval.dtype,
       dims: aval.dims,

@@ -53,9 +53,9 @@ export function interpret(program: Program, inputs: readonly NdArray[]): readonl
 /** Slow, obvious, exact in float64. Donation is ignored: it has no memory to save. */
 export const referenceEngine: Engine = {
   name: "reference",
-  compile: async (program): Promise<Executable> => ({
+  compile: async (program, { constants }): Promise<Executable> => ({
     run: async (inputs: readonly Tensor[]) => {
-      const arrays = inputs.map((x): NdArray => ({ dtype: x.dtype, dims: x.dims, data: x.data() }));
+      const arrays = [...inputs, ...constants].map((x): NdArray => ({ dtype: x.dtype, dims: x.dims, data: x.data() }));
       return interpret(program, arrays).map((y, i) =>
         stored(program.outputs[i]?.aval ?? { dtype: y.dtype, dims: y.dims, names: [] }, y.data),
       );

@@ -1,0 +1,144 @@
+/** @file A program as the text of one StableHLO module: every op writes its own lines. */
+
+import { dtypeFacts } from "../../core/dtype.ts";
+import { EngineError, MeshloomError } from "../../core/errors.ts";
+import type { HloEmitter, HloValue } from "../../core/lowering.ts";
+import type { Equation, Program, Variable } from "../../core/program.ts";
+import { type Aval, aval, dimOf, showAval } from "../../core/shape.ts";
+import { showSource } from "../../core/source.ts";
+import { hloNumber } from "../../ops/creation.ts";
+
+type Form = Pick<Aval, "dtype" | "dims">;
+
+/**
+ * Prints a program for XLA and other compilers that read StableHLO:
+ *
+ *     module @square {
+ *       func.func public @main(%arg0: tensor<3xf32>) -> (tensor<3xf32>) {
+ *         %v0 = stablehlo.multiply %arg0, %arg0 : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+ *         return %v0 : tensor<3xf32>
+ *       }
+ *     }
+ *
+ * Inputs and outputs keep their order and forms; axis names are not part of StableHLO. float64 stays
+ * float64.
+ *
+ * @throws EngineError when an op's lowering leaves a result out
+ */
+export function printStablehlo(program: Program): string {
+  const { emitter, lines } = createEmitter();
+  const values = new Map<Variable, HloValue>();
+  const parameters = program.inputs.map((v, i) => {
+    const value = { name: `%arg${i}`, dtype: v.aval.dtype, dims: v.aval.dims };
+    values.set(v, value);
+    return `${value.name}: ${typeText(value)}`;
+  });
+  for (const equation of program.equations) lower(equation, emitter, values);
+  const results = program.outputs.map((v) => hloOf(values, v));
+  const types = results.map(typeText);
+  const names = results.map(({ name }) => name);
+  return [
+    `module @${symbol(program.name)} {`,
+    `  func.func public @main(${parameters.join(", ")}) -> (${types.join(", ")}) {`,
+    ...lines.map((line) => `    ${line}`),
+    names.length === 0 ? "    return" : `    return ${names.join(", ")} : ${types.join(", ")}`,
+    "  }",
+    "}",
+    "",
+  ].join("\n");
+}
+
+function lower(
+  { op, params, inputs, outputs, source }: Equation,
+  emitter: HloEmitter,
+  values: Map<Variable, HloValue>,
+): void {
+  const operands = inputs.map((v) => hloOf(values, v));
+  try {
+    const forms = outputs.map((v) => v.aval);
+    const results: readonly HloValue[] = op.lower.stablehlo(emitter, operands, params, forms);
+    outputs.forEach((v, i) => {
+      const result = results[i];
+      if (result === undefined)
+        throw new EngineError("ENGINE-02", `stablehlo: ${op.name} leaves out its result ${i + 1}.`);
+      values.set(v, result);
+    });
+  } catch (error) {
+    if (error instanceof MeshloomError) error.tell("where", showSource(source));
+    throw error;
+  }
+}
+
+/** Lines of a function under construction, and the emitter that adds to them. */
+function createEmitter(): { readonly emitter: HloEmitter; readonly lines: readonly string[] } {
+  const lines: string[] = [];
+  let count = 0;
+
+  const line: HloEmitter["line"] = (text, output) => {
+    const name = `%v${count++}`;
+    lines.push(`${name} = ${text}`);
+    return { name, dtype: output.dtype, dims: output.dims };
+  };
+
+  const linesOf: HloEmitter["lines"] = (text, outputs) => {
+    const name = `%v${count++}`;
+    lines.push(`${name}:${outputs.length} = ${text}`);
+    return outputs.map(({ dtype, dims }, i) => ({ name: `${name}#${i}`, dtype, dims }));
+  };
+
+  const elementwise: HloEmitter["elementwise"] = (op, inputs, output) => {
+    const operands = inputs.map(({ name }) => name).join(", ");
+    return line(
+      `${op} ${operands} : (${inputs.map(typeText).join(", ")}) -> ${typeText(output)}`,
+      output,
+    );
+  };
+
+  const splat: HloEmitter["splat"] = (value, output) =>
+    line(
+      `stablehlo.constant dense<${hloNumber(value, output.dtype)}> : ${typeText(output)}`,
+      output,
+    );
+
+  const reduce: HloEmitter["reduce"] = (op, x, initial, axes) => {
+    const start = splat(initial, aval(x.dtype, []));
+    const kept = x.dims.map((_, i) => i).filter((i) => !axes.includes(i));
+    const output = aval(
+      x.dtype,
+      kept.map((i) => dimOf(x, i)),
+    );
+    return line(
+      `stablehlo.reduce(${x.name} init: ${start.name}) applies ${op} across dimensions = [${axes.join(", ")}] : (${typeText(x)}, ${typeText(start)}) -> ${typeText(output)}`,
+      output,
+    );
+  };
+
+  const broadcast: HloEmitter["broadcast"] = (x, axes, dims) => {
+    const output = aval(x.dtype, dims);
+    return line(
+      `stablehlo.broadcast_in_dim ${x.name}, dims = [${axes.join(", ")}] : (${typeText(x)}) -> ${typeText(output)}`,
+      output,
+    );
+  };
+
+  const emitter = { line, lines: linesOf, elementwise, splat, reduce, broadcast, type: typeText };
+  return { emitter, lines };
+}
+
+/** `tensor<2x3xf32>`; the type of a scalar is `tensor<f32>`. */
+function typeText({ dtype, dims }: Form): string {
+  return `tensor<${[...dims, dtypeFacts(dtype).stablehlo].join("x")}>`;
+}
+
+/** A name after `@`: bare where MLIR allows it, else quoted. */
+function symbol(name: string): string {
+  if (/^[A-Za-z_][A-Za-z0-9_$.]*$/.test(name)) return name;
+  return `"${name.replace(/["\\]/g, "\\$&").replace(/[\r\n\t]/g, " ")}"`;
+}
+
+function hloOf(values: ReadonlyMap<Variable, HloValue>, v: Variable): HloValue {
+  const value = values.get(v);
+  if (value === undefined)
+    throw new EngineError("ENGINE-02", `stablehlo: ${showAval(v.aval)} has no value`);
+  return value;
+}

@@ -1,0 +1,166 @@
+/** @file GLaM's sizes (Du et al., arXiv:2112.06905, table 4), and small ones that train on a laptop. */
+
+import { ConfigError, suggestion } from "../../core/errors.ts";
+import { type Grouping, slotsPerExpert, tokensPerGroup } from "../../nn/index.ts";
+
+/** A decoder-only language model whose every other feed-forward layer is a mixture of experts. */
+export interface GlamConfig {
+  readonly layers: number;
+  readonly embed: number;
+  /** Hidden width of a feed-forward layer and of one expert. */
+  readonly mlp: number;
+  readonly head: number;
+  readonly dim: number;
+  readonly vocab: number;
+  /** Experts per sparse layer; 0 makes every layer dense. */
+  readonly experts: number;
+  readonly router: string;
+  readonly grouping: Grouping;
+  /** Experts that serve a token on average. */
+  readonly capacityFactor: number;
+  readonly activation: "gelu" | "relu";
+  /** One constant logit of 0 in the attention softmax, as the published code has it. */
+  readonly extraLogit: boolean;
+  /** Coefficient of the routers' balance losses, summed over layers. */
+  readonly auxWeight: number;
+  /** Coefficient of `(log Σ exp logits)²`. */
+  readonly zWeight: number;
+}
+
+/** How a preset trains. */
+export interface TrainingConfig {
+  readonly batch: number;
+  /** Tokens per sequence. */
+  readonly length: number;
+  readonly steps: number;
+  readonly optimizer: "adafactor" | "adamw";
+  /** Peak learning rate. */
+  readonly learningRate: number;
+  readonly schedule: "inverse-square-root" | "cosine";
+  readonly warmup: number;
+  /** Largest global norm of a gradient; larger ones are scaled down. */
+  readonly clip: number;
+}
+
+/** A named set of sizes with its training recipe. */
+export interface GlamPreset {
+  readonly name: string;
+  readonly summary: string;
+  readonly model: GlamConfig;
+  readonly training: TrainingConfig;
+}
+
+const PAPER = {
+  vocab: 32_000,
+  router: "gshard-top2",
+  grouping: "position",
+  capacityFactor: 2,
+  activation: "gelu",
+  extraLogit: true,
+  auxWeight: 0.01,
+  zWeight: 1e-4,
+} as const;
+
+/** Section 5 of the paper: 1M tokens a batch, Adafactor, 0.01 for 10,000 steps, then 1/√t. */
+const PAPER_TRAINING: TrainingConfig = {
+  batch: 1024,
+  length: 1024,
+  steps: 600_000,
+  optimizer: "adafactor",
+  learningRate: 0.01,
+  schedule: "inverse-square-root",
+  warmup: 10_000,
+  clip: 1,
+};
+
+type Size = Pick<GlamConfig, "layers" | "embed" | "mlp" | "head" | "dim">;
+const SIZES = {
+  "0.1b": { layers: 12, embed: 768, mlp: 3072, head: 12, dim: 64 },
+  "1.7b": { layers: 24, embed: 2048, mlp: 8192, head: 16, dim: 128 },
+  "8b": { layers: 32, embed: 4096, mlp: 16_384, head: 32, dim: 128 },
+  "137b": { layers: 64, embed: 8192, mlp: 65_536, head: 128, dim: 128 },
+  "64b": { layers: 64, embed: 8192, mlp: 32_768, head: 128, dim: 128 },
+} as const satisfies Record<string, Size>;
+
+function paper(size: keyof typeof SIZES, experts: number, vocab: number = PAPER.vocab): GlamPreset {
+  const name = experts === 0 ? `glam-${size}` : `glam-${size}-${experts}e`;
+  const kind = experts === 0 ? "dense" : `${experts} experts`;
+  return {
+    name,
+    summary: `GLaM ${size.toUpperCase()}, ${kind}, as in the paper`,
+    model: { ...PAPER, ...SIZES[size], experts, vocab },
+    training: PAPER_TRAINING,
+  };
+}
+
+const NANO: GlamConfig = {
+  layers: 4,
+  embed: 128,
+  mlp: 512,
+  head: 4,
+  dim: 32,
+  vocab: 256,
+  experts: 8,
+  router: "expert-choice",
+  grouping: "position",
+  capacityFactor: 2,
+  activation: "gelu",
+  extraLogit: true,
+  auxWeight: 0.01,
+  zWeight: 1e-4,
+};
+
+const NANO_TRAINING: TrainingConfig = {
+  batch: 32,
+  length: 128,
+  steps: 500,
+  optimizer: "adafactor",
+  learningRate: 0.02,
+  schedule: "inverse-square-root",
+  warmup: 100,
+  clip: 1,
+};
+
+/** Every preset, small ones first. */
+export const PRESETS: readonly GlamPreset[] = [
+  { name: "glam-nano", summary: "8 experts, bytes; trains on a laptop in minutes", model: NANO, training: NANO_TRAINING },
+  {
+    name: "glam-nano-dense",
+    summary: "glam-nano without experts",
+    model: { ...NANO, experts: 0 },
+    training: NANO_TRAINING,
+  },
+  {
+    name: "glam-pico",
+    summary: "2 layers, 4 experts; for tests",
+    model: { ...NANO, layers: 2, embed: 32, mlp: 64, head: 2, dim: 16, experts: 4 },
+    training: { ...NANO_TRAINING, batch: 8, length: 32, steps: 100 },
+  },
+  paper("0.1b", 0),
+  paper("0.1b", 16),
+  paper("0.1b", 32),
+  paper("0.1b", 64),
+  paper("0.1b", 128),
+  paper("1.7b", 0),
+  paper("1.7b", 32),
+  paper("1.7b", 64),
+  paper("1.7b", 128),
+  paper("1.7b", 256),
+  paper("8b", 0),
+  paper("8b", 64),
+  paper("137b", 0),
+  // The only row counted with the paper's vocabulary of 256K; the smaller ones fit 32K.
+  paper("64b", 64, 256_000),
+];
+
+/** @throws ConfigError when there is no such preset, with the nearest name */
+export function presetByName(name: string): GlamPreset {
+  const preset = PRESETS.find((known) => known.name === name);
+  if (preset !== undefined) return preset;
+  throw new ConfigError("CONFIG-01", `preset: "${name}" is not a preset; ${suggestion(name, PRESETS.map((known) => known.name))}`);
+}
+
+/** Slots per expert and group for a batch. @throws ConfigError when an expert would have none */
+export function slotsFor(model: GlamConfig, batch: number, length: number): number {
+  return slotsPerExpert(tokensPerGroup(model.grouping, batch, length), model.experts, model.capacityFactor);
+}

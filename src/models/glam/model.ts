@@ -1,0 +1,117 @@
+/**
+ * @file GLaM: a decoder-only language model with a mixture of experts in every other layer.
+ *
+ * - layers 0, 2, 4 … are sparse, the others dense with a gated feed-forward
+ * - RMS norm before each sublayer, no biases, one last norm
+ * - relative position bias per layer and head, no absolute positions
+ * - one table for embedding and output
+ */
+
+import type { Tensor } from "../../core/tensor.ts";
+import * as nn from "../../nn/index.ts";
+import type { GlamConfig } from "./config.ts";
+
+export interface GlamLayer<T> {
+  readonly attentionNorm: T;
+  readonly attention: nn.Attention<T>;
+  readonly mlpNorm: T;
+  /** Of a dense layer. */
+  readonly mlp?: nn.GatedFeedForward<T>;
+  /** Of a sparse layer. */
+  readonly moe?: nn.Moe<T>;
+}
+
+export interface Glam<T> {
+  readonly embedding: T;
+  readonly layers: readonly GlamLayer<T>[];
+  readonly finalNorm: T;
+}
+
+export function isSparse(config: GlamConfig, layer: number): boolean {
+  return config.experts > 0 && layer % 2 === 0;
+}
+
+/** Declares all parameters. */
+export function glamParams(config: GlamConfig): Glam<nn.ParamSpec> {
+  const { layers, embed, mlp } = config;
+  return {
+    embedding: nn.embeddingParam(config.vocab, embed),
+    layers: Array.from({ length: layers }, (_, i) => ({
+      attentionNorm: nn.rmsNormParam(embed),
+      attention: nn.attentionParams(config),
+      mlpNorm: nn.rmsNormParam(embed),
+      ...(isSparse(config, i)
+        ? { moe: nn.moeParams({ embed, mlp, expert: config.experts, activation: config.activation }) }
+        : { mlp: nn.gatedFeedForwardParams(embed, mlp) }),
+    })),
+    finalNorm: nn.rmsNormParam(embed),
+  };
+}
+
+/** How the sparse layers route in one call of the model: per sparse layer, in order. */
+export type LayerRouting = (sparseLayer: number) => Pick<nn.MoeCall, "route" | "slots">;
+
+export interface GlamOutput {
+  /** `[batch, pos, vocab]` */
+  readonly logits: Tensor;
+  /** One per sparse layer. */
+  readonly routings: readonly nn.Routing[];
+}
+
+/**
+ * Logits of every position.
+ *
+ * @param ids - int32 `[batch, pos]`
+ */
+export function glam(p: Glam<Tensor>, ids: Tensor, config: GlamConfig, routing: LayerRouting): GlamOutput {
+  const routings: nn.Routing[] = [];
+  let x = nn.embed(p.embedding, ids).as("batch pos embed");
+  for (const layer of p.layers) {
+    x = x.add(nn.causalAttention(layer.attention, nn.rmsNorm(layer.attentionNorm, x), config));
+    x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));
+  }
+  return { logits: nn.unembed(p.embedding, nn.rmsNorm(p.finalNorm, x)), routings };
+}
+
+function feedForward(layer: GlamLayer<Tensor>, x: Tensor, config: GlamConfig, routing: LayerRouting, routings: nn.Routing[]): Tensor {
+  if (layer.mlp !== undefined) return nn.gatedFeedForward(layer.mlp, x);
+  if (layer.moe === undefined) throw new Error("a layer is dense or sparse");
+  const call = { ...routing(routings.length), grouping: config.grouping, activation: config.activation };
+  const [y, used] = nn.moe(layer.moe, x, call);
+  routings.push(used);
+  return y;
+}
+
+/** Keys and values of all layers. */
+export type GlamCache<T> = readonly nn.AttentionCache<T>[];
+
+/**
+ * One new token per sequence, with the cache of what came before.
+ *
+ * @param ids - int32 `[batch, pos 1]`
+ * @param at - scalar int32, the place of the token
+ * @returns logits `[batch, vocab]` and the grown cache
+ */
+export function glamStep(
+  p: Glam<Tensor>,
+  ids: Tensor,
+  cache: GlamCache<Tensor>,
+  at: Tensor,
+  config: GlamConfig,
+  routing: LayerRouting,
+): { readonly logits: Tensor; readonly cache: GlamCache<Tensor> } {
+  const grown: nn.AttentionCache<Tensor>[] = [];
+  const routings: nn.Routing[] = [];
+  let x = nn.embed(p.embedding, ids).as("batch pos embed");
+  p.layers.forEach((layer, i) => {
+    const before = cache[i];
+    if (before === undefined) throw new Error("the cache has one entry per layer");
+    const [y, after] = nn.cachedAttention(layer.attention, nn.rmsNorm(layer.attentionNorm, x), before, at, config);
+    grown.push(after);
+    x = x.add(y);
+    x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));
+  });
+  const logits = nn.unembed(p.embedding, nn.rmsNorm(p.finalNorm, x));
+  return { logits: logits.reshape([x.size("batch"), config.vocab], "batch vocab"), cache: grown };
+}
+

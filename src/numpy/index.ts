@@ -1,0 +1,13 @@
+/** @file What users compute with: arithmetic with broadcasting, einsum in axis words, random numbers. */
+
+import "./methods.ts";
+
+export { fromData, Tensor, tensor } from "../core/tensor.ts";
+export { gelu } from "../ops/composites.ts";
+export { broadcastTo, type TensorLike } from "./align.ts";
+export * from "./arithmetic.ts";
+export { type CheckedEquation, einsum, einsumOf, type OperandsOf } from "./einsum.ts";
+export * from "./indexing.ts";
+export * from "./layout.ts";
+export * as random from "./random.ts";
+export * from "./reduce.ts";

@@ -1,0 +1,62 @@
+/** @file Reductions and normalisations along axes given by name or index. */
+
+import { axisOf, dimOf } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+import * as composites from "../ops/composites.ts";
+import * as e from "../ops/elementwise.ts";
+import { inverse, transpose } from "../ops/layout.ts";
+import * as r from "../ops/reduce.ts";
+
+/** One axis or several, by name or index; all when absent. */
+export type Axes = string | number | readonly (string | number)[];
+
+function resolve(operation: string, x: Tensor, axes: Axes | undefined): number[] {
+  if (axes === undefined) return x.dims.map((_, i) => i);
+  const list = typeof axes === "object" ? axes : [axes];
+  return [...new Set(list.map((axis) => axisOf(operation, x.aval, axis)))].sort((a, b) => a - b);
+}
+
+/** Sum along `axes`; along all when absent. */
+export function sum(x: Tensor, axes?: Axes): Tensor {
+  return r.sum(x, resolve("sum", x, axes));
+}
+
+/** Mean along `axes`; along all when absent. */
+export function mean(x: Tensor, axes?: Axes): Tensor {
+  const list = resolve("mean", x, axes);
+  return e.scale(r.sum(x, list), 1 / list.reduce((n, axis) => n * dimOf(x.aval, axis), 1));
+}
+
+/** Largest element along `axes`; ties share the gradient. */
+export function max(x: Tensor, axes?: Axes): Tensor {
+  return r.reduceMax(x, resolve("max", x, axes));
+}
+
+/** Running sum along one axis. */
+export function cumsum(x: Tensor, axis: string | number, options: { readonly reverse?: boolean } = {}): Tensor {
+  return r.cumsum(x, axisOf("cumsum", x.aval, axis), options.reverse ?? false);
+}
+
+/** Moves `axis` last for an op that works there. */
+function onLast(operation: string, x: Tensor, axis: string | number, f: (x: Tensor) => Tensor, keep: boolean): Tensor {
+  const at = axisOf(operation, x.aval, axis);
+  const order = [...x.dims.map((_, i) => i).filter((i) => i !== at), at];
+  const y = f(transpose(x, order));
+  return keep ? transpose(y, inverse(order)) : y;
+}
+
+/** `exp x / Σ exp x` along one axis. */
+export function softmax(x: Tensor, axis: string | number): Tensor {
+  return onLast("softmax", x, axis, composites.softmax, true);
+}
+
+/** `x − log Σ exp x` along one axis. */
+export function logSoftmax(x: Tensor, axis: string | number): Tensor {
+  const at = axisOf("logSoftmax", x.aval, axis);
+  return e.sub(x, r.restore(logSumExp(x, at), x.aval, [at]));
+}
+
+/** `log Σ exp x` along one axis, which is reduced away. */
+export function logSumExp(x: Tensor, axis: string | number): Tensor {
+  return onLast("logSumExp", x, axis, composites.logSumExp, false);
+}

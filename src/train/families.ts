@@ -1,0 +1,38 @@
+/** @file Finds the models: every folder of `models/` with an index. Nothing else lists them. */
+
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { ConfigError, suggestion } from "../core/errors.ts";
+import type { LanguageModel, ModelFamily, Overrides } from "./model.ts";
+
+const HERE = fileURLToPath(import.meta.url);
+const MODELS = join(dirname(dirname(HERE)), "models");
+
+/** All model families, by folder name. */
+export async function modelFamilies(): Promise<readonly ModelFamily[]> {
+  const index = `index${extname(HERE)}`; // .ts in a checkout, .js in the package
+  const files = readdirSync(MODELS)
+    .sort()
+    .map((folder) => join(MODELS, folder, index))
+    .filter((file) => existsSync(file));
+  const modules = await Promise.all(files.map((file) => import(pathToFileURL(file).href) as Promise<{ readonly family: ModelFamily }>));
+  return modules.map(({ family }) => family);
+}
+
+/** @throws ConfigError when no family has such a preset, with the nearest name */
+export async function openPreset(name: string, overrides: Overrides = {}): Promise<LanguageModel> {
+  const families = await modelFamilies();
+  const family = families.find(({ presets }) => presets.some((preset) => preset.name === name));
+  if (family !== undefined) return family.open(name, overrides);
+  const known = families.flatMap(({ presets }) => presets.map((preset) => preset.name));
+  throw new ConfigError("CONFIG-01", `preset: "${name}" is not a preset; ${suggestion(name, known)}`);
+}
+
+/** The model of a saved run. @throws ConfigError when its family is gone */
+export async function restoreModel(config: { readonly preset: string; readonly family: string; readonly model: unknown; readonly training: unknown }): Promise<LanguageModel> {
+  const families = await modelFamilies();
+  const family = families.find(({ name }) => name === config.family);
+  if (family !== undefined) return family.restore(config.preset, config.model, config.training);
+  throw new ConfigError("CONFIG-01", `run: its model family "${config.family}" is not here; ${suggestion(config.family, families.map(({ name }) => name))}`);
+}

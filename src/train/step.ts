@@ -1,0 +1,88 @@
+/** @file The training step as one traced function: loss, gradients, clipping, update, and the guard against NaN. */
+
+import type { Tensor } from "../core/tensor.ts";
+import { leaves, withLeaves } from "../core/tree.ts";
+import { and, isFiniteElement, scalar, where } from "../numpy/index.ts";
+import { applyUpdates, clipByGlobalNorm, globalNorm, initOptimizer, type Optimizer } from "../optim/optimizer.ts";
+import type { Schedule } from "../optim/schedule.ts";
+import { valueAndGradAux } from "../transforms/vjp.ts";
+
+/** All that a run needs to go on: one tree of tensors. */
+export interface TrainState<P = unknown, E = unknown> {
+  readonly params: P;
+  /** Optimiser state per parameter. */
+  readonly optimizer: readonly unknown[];
+  /** What the model keeps beside its parameters, such as running thresholds. */
+  readonly extra: E;
+  /** Updates made so far, scalar float32. */
+  readonly step: Tensor;
+  /** Updates skipped in a row because something was not finite, scalar float32. */
+  readonly skipped: Tensor;
+}
+
+/** Scalars of one step, and what the model reports. */
+export interface StepMetrics<R> {
+  readonly loss: Tensor;
+  readonly gradientNorm: Tensor;
+  readonly learningRate: Tensor;
+  /** As in the new state: 0 after a good step. */
+  readonly skipped: Tensor;
+  readonly report: R;
+}
+
+/** What differs between models. */
+export interface StepRecipe<P, E, R> {
+  readonly optimizer: Optimizer;
+  readonly schedule: Schedule;
+  readonly clip: number;
+  /** Loss and report of one batch, traced. */
+  loss(params: P, extra: E, tokens: Tensor, targets: Tensor): readonly [loss: Tensor, report: R];
+  /** What the model keeps, after a batch, traced. */
+  nextExtra(extra: E, report: R, step: Tensor): E;
+}
+
+/** A fresh state around parameters, traced. */
+export function initialState<P, E>(params: P, extra: E, optimizer: Optimizer): TrainState<P, E> {
+  return { params, optimizer: initOptimizer(optimizer, params), extra, step: scalar(0), skipped: scalar(0) };
+}
+
+/**
+ * One training step, traced.
+ *
+ * When the loss or any gradient is not finite, weights and optimiser state stay as they are, bit for
+ * bit, and the step is counted as skipped (GLaM, section 5: skip updates with NaN or Inf).
+ */
+export function trainingStep<P, E, R>(
+  recipe: StepRecipe<P, E, R>,
+  state: TrainState<P, E>,
+  tokens: Tensor,
+  targets: Tensor,
+): readonly [TrainState<P, E>, StepMetrics<R>] {
+  const lossOf = (params: P) => recipe.loss(params, state.extra, tokens, targets);
+  const [[loss, report], gradients] = valueAndGradAux(lossOf)(state.params);
+  const norm = globalNorm(gradients);
+  const rate = recipe.schedule(state.step);
+  const clipped = clipByGlobalNorm(gradients, norm, recipe.clip);
+  const updated = applyUpdates(recipe.optimizer, state.params, clipped, state.optimizer, state.step, rate);
+  const good = and(isFiniteElement(loss), isFiniteElement(norm));
+  const next = {
+    params: updated.params,
+    optimizer: updated.states,
+    extra: recipe.nextExtra(state.extra, report, state.step),
+    step: state.step.add(1),
+    skipped: scalar(0),
+  };
+  const kept = { ...state, skipped: state.skipped.add(1) };
+  return [
+    choose(good, next, kept),
+    { loss, gradientNorm: norm, learningRate: rate, skipped: where(good, 0, 1).mul(kept.skipped), report },
+  ];
+}
+
+function choose<T>(good: Tensor, next: T, kept: T): T {
+  const old = leaves(kept);
+  return withLeaves(next, leaves(next).map((tensor, i) => {
+    const before = old[i];
+    return before === undefined ? tensor : where(good, tensor, before);
+  }));
+}

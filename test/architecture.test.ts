@@ -1,0 +1,241 @@
+/** @file The shape of the source tree: which layer may import which, and rules that no tool checks. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const SRC = join(ROOT, "src");
+
+/** Lowest first. A layer imports itself and what stands below it. */
+const LAYERS = [
+  "core",
+  "ops",
+  "transforms",
+  "numpy",
+  "spmd",
+  "plan",
+  "engines",
+  "nn",
+  "optim",
+  "data",
+  "train",
+  "signal",
+  "models",
+  "repro",
+  "cli",
+];
+/** Helpers of tests, and of outside engines that check themselves. */
+const TESTING = "testing";
+/** The public face: everything but the command line. */
+const INDEX = "index.ts";
+/** Neighbours that must stay strangers. */
+const STRANGERS = [["optim", "data"]] as const;
+const MAX_LINES = 600;
+
+type Kind = "static" | "dynamic";
+
+interface Import {
+  /** Path of the importing file inside src, with `/`. */
+  readonly from: string;
+  readonly to: string;
+  readonly line: number;
+  readonly kind: Kind;
+}
+
+const inside = (path: string) => relative(SRC, path).split(sep).join("/");
+const layerOf = (file: string) => file.split("/")[0] ?? "";
+const isTest = (file: string) => file.endsWith(".test.ts");
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** Code with comments blanked out, so that examples in comments are no imports. Lines keep their numbers. */
+function withoutComments(code: string): string {
+  return code.replace(
+    /\/\*[\s\S]*?\*\/|("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\/[^\n]*/g,
+    (match, string: string | undefined) => string ?? match.replace(/[^\n]/g, " "),
+  );
+}
+
+// `import … from "x"`, `export … from "x"`, `import "x"`; types written as `import("x").T` count as dynamic.
+const STATIC =
+  /^[ \t]*(?:import|export)\b[^;"'()]*?\bfrom\s*["']([^"']+)["']|^[ \t]*import\s*["']([^"']+)["']/gm;
+const DYNAMIC = /\bimport\(\s*["']([^"']+)["']/g;
+
+/** Relative imports of one file. */
+function importsOf(file: string, code: string): Import[] {
+  const clean = withoutComments(code);
+  const found = (pattern: RegExp, kind: Kind) =>
+    [...clean.matchAll(pattern)].flatMap((match): Import[] => {
+      const target = match[1] ?? match[2] ?? "";
+      if (!target.startsWith(".")) return [];
+      const to = inside(resolve(SRC, dirname(file), target));
+      return [{ from: file, to, line: lineAt(clean, match.index), kind }];
+    });
+  return [...found(STATIC, "static"), ...found(DYNAMIC, "dynamic")];
+}
+
+function lineAt(text: string, index: number): number {
+  return text.slice(0, index).split("\n").length;
+}
+
+/** What an import breaks; undefined when it is allowed. */
+function broken({ from, to, kind }: Import): string | undefined {
+  if (to.startsWith("..")) return "leaves src";
+  const [own, other] = [layerOf(from), layerOf(to)];
+  if (other === INDEX) return "nothing inside imports the public index";
+  if (other === TESTING) {
+    return own === TESTING || isTest(from) ? undefined : "only tests import testing";
+  }
+  if (own === INDEX)
+    return other === "cli" ? "the index does not show the command line" : undefined;
+  const rank = LAYERS.indexOf(other);
+  if (own === TESTING) {
+    return rank < LAYERS.indexOf("nn") ? undefined : "testing imports only what stands below nn";
+  }
+  if (own === other) return undefined;
+  if (STRANGERS.some((pair) => pair.some((x) => x === own) && pair.some((x) => x === other)))
+    return "optim and data do not know each other";
+  if (other === "models" && kind === "static") return "a model is found by scanning, not by name";
+  if (other === "models")
+    return ["train", "cli"].includes(own) ? undefined : "only train and cli load models";
+  return rank <= LAYERS.indexOf(own) ? undefined : `${own} stands below ${other}`;
+}
+
+const sources = filesBelow(SRC).map((path) => ({
+  file: inside(path),
+  code: readFileSync(path, "utf8"),
+}));
+
+describe("imports", () => {
+  test("every folder of src is a layer", () => {
+    const known = [...LAYERS, TESTING, INDEX];
+    const unknown = new Set(
+      sources.map(({ file }) => layerOf(file)).filter((x) => !known.includes(x)),
+    );
+    expect([...unknown]).toEqual([]);
+  });
+
+  test("point down", () => {
+    const imports = sources.flatMap(({ file, code }) => importsOf(file, code));
+    expect(imports.length).toBeGreaterThan(100);
+    const wrong = imports.flatMap((one) => {
+      const rule = broken(one);
+      return rule === undefined ? [] : [`src/${one.from}:${one.line} imports ${one.to}: ${rule}`];
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("of every form are seen, and those in comments are not", () => {
+    const code = [
+      'import { a } from "./a.ts";',
+      'import type { B } from "../ops/b.ts";',
+      "import {",
+      "  c,",
+      '} from "../ops/c.ts";',
+      'export * from "./d.ts";',
+      'import "./e.ts";',
+      'import fs from "node:fs";',
+      'const lazy = await import("../models/f.ts");',
+      'let t: import("./g.ts").T;',
+      '// import { h } from "./h.ts";',
+      '/* import "./i.ts"; */',
+      'const url = "https://x"; import "./j.ts";',
+    ].join("\n");
+    const seen = importsOf("core/x.ts", code).map(({ to, line, kind }) => `${line} ${kind} ${to}`);
+    expect(seen).toEqual([
+      "1 static core/a.ts",
+      "2 static ops/b.ts",
+      "3 static ops/c.ts",
+      "6 static core/d.ts",
+      "7 static core/e.ts",
+      "9 dynamic models/f.ts",
+      "10 dynamic core/g.ts",
+    ]);
+  });
+
+  test.each<[string, string, Kind, string | undefined]>([
+    ["ops/x.ts", "core/y.ts", "static", undefined],
+    ["core/x.ts", "ops/y.ts", "static", "core stands below ops"],
+    ["core/x.ts", "ops/y.ts", "dynamic", "core stands below ops"],
+    ["data/x.ts", "optim/y.ts", "static", "optim and data do not know each other"],
+    ["optim/x.ts", "data/y.ts", "static", "optim and data do not know each other"],
+    ["train/x.ts", "data/y.ts", "static", undefined],
+    ["repro/x.ts", "models/y.ts", "static", "a model is found by scanning, not by name"],
+    ["train/x.ts", "models/y.ts", "dynamic", undefined],
+    ["nn/x.ts", "models/y.ts", "dynamic", "only train and cli load models"],
+    ["models/a/x.ts", "models/a/y.ts", "static", undefined],
+    ["testing/x.ts", "engines/y.ts", "static", undefined],
+    ["testing/x.ts", "nn/y.ts", "static", "testing imports only what stands below nn"],
+    ["cli/x.ts", "testing/y.ts", "static", "only tests import testing"],
+    ["cli/x.test.ts", "testing/y.ts", "static", undefined],
+    ["index.ts", "nn/y.ts", "static", undefined],
+    ["index.ts", "cli/y.ts", "static", "the index does not show the command line"],
+    ["core/x.ts", "../test/y.ts", "static", "leaves src"],
+  ])("%s → %s, %s: %s", (from, to, kind, expected) => {
+    expect(broken({ from, to, kind, line: 1 })).toBe(expected);
+  });
+});
+
+describe("files", () => {
+  test(`have at most ${MAX_LINES} lines`, () => {
+    const long = sources
+      .map(({ file, code }) => ({ file, lines: code.trimEnd().split("\n").length }))
+      .filter(({ lines }) => lines > MAX_LINES);
+    expect(long).toEqual([]);
+  });
+
+  test("are named after what they hold, not utils", () => {
+    expect(sources.map(({ file }) => file).filter((file) => /(^|\/)utils?\b/i.test(file))).toEqual(
+      [],
+    );
+  });
+
+  test("have no default export", () => {
+    const pattern = /^[ \t]*export\s+default\b|\bas\s+default\b/m;
+    const wrong = sources.filter(({ code }) => pattern.test(withoutComments(code)));
+    expect(wrong.map(({ file }) => file)).toEqual([]);
+  });
+
+  test("say in their head what they are", () => {
+    const silent = sources.filter(
+      ({ file, code }) => !isTest(file) && !/^\/\*\*\s[\s\S]*?@file\s/.test(code),
+    );
+    expect(silent.map(({ file }) => file)).toEqual([]);
+  });
+});
+
+describe("error codes", () => {
+  const union = /type ErrorCode =([^;]*);/.exec(readFileSync(join(SRC, "core/errors.ts"), "utf8"));
+  const codes = [...(union?.[1] ?? "").matchAll(/"([A-Z]+-\d+)"/g)].map((match) => match[1] ?? "");
+  const manual = readFileSync(join(ROOT, "docs/errors.md"), "utf8");
+  const sections = [...manual.matchAll(/^## (.*)$/gm)].map((match) => match[1] ?? "");
+
+  test("have a section each in docs/errors.md, in their order, and no section lacks a code", () => {
+    expect(codes.length).toBeGreaterThan(10);
+    expect(sections).toEqual(codes);
+  });
+
+  test("stand in the example of their own section", () => {
+    const without = codes.filter((code) => {
+      const section = manual.split(`\n## ${code}\n`)[1]?.split("\n## ")[0] ?? "";
+      return !/```[\s\S]*```/.test(section) || !section.includes(`[${code}]`);
+    });
+    expect(without).toEqual([]);
+  });
+
+  test("are all in use", () => {
+    const used = (code: string) =>
+      sources.some(
+        ({ file, code: text }) =>
+          file !== "core/errors.ts" && !isTest(file) && text.includes(`"${code}"`),
+      );
+    expect(codes.filter((code) => !used(code))).toEqual([]);
+  });
+});

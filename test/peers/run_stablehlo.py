@@ -1,0 +1,63 @@
+"""Compiles and runs StableHLO modules through XLA.
+
+Reads JSON lines from standard input: {"text", "inputs": [{"dtype", "dims", "data"}]}, data in base64,
+little-endian, row-major. Writes {"version"}, then one JSON line per module in the order read:
+{"outputs"}, of the same form as inputs, or {"error"}.
+"""
+
+import base64
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_ENABLE_X64"] = "1"
+os.environ["XLA_FLAGS"] = "--xla_cpu_enable_fast_math=false"
+
+import jax
+import jaxlib
+import numpy as np
+from jax.extend import backend
+from jaxlib import _jax
+
+CLIENT = backend.get_backend("cpu")
+DEVICES = _jax.DeviceList(tuple(CLIENT.local_devices()[:1]))
+
+
+def decode(entry):
+    data = np.frombuffer(base64.b64decode(entry["data"]), dtype=entry["dtype"])
+    return jax.device_put(data.reshape(entry["dims"]), CLIENT.local_devices()[0])
+
+
+def encode(array):
+    # A tensor of bool has one byte per element on both sides.
+    array = np.asarray(array)
+    return {
+        "dtype": str(array.dtype),
+        "dims": list(array.shape),
+        "data": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode(),
+    }
+
+
+def run(line):
+    module = json.loads(line)
+    try:
+        executable = CLIENT.compile_and_load(module["text"], DEVICES, _jax.CompileOptions())
+        inputs = [decode(entry) for entry in module["inputs"]]
+        results = executable.execute_sharded(inputs).disassemble_into_single_device_arrays()
+        return {"outputs": [encode(shards[0]) for shards in results]}
+    except Exception as error:  # the report of one module must not stop the others
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def main():
+    print(json.dumps({"version": f"jax {jax.__version__}, jaxlib {jaxlib.__version__}"}), flush=True)
+    # Compilation releases the interpreter lock.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for report in pool.map(run, sys.stdin):
+            print(json.dumps(report), flush=True)
+
+
+if __name__ == "__main__":
+    main()

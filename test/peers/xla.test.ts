@@ -1,0 +1,240 @@
+/**
+ * @file XLA as a peer of the reference engine: every sample of every op, its jvp and its vjp, as
+ * StableHLO text, compiled and run in one Python process.
+ *
+ * Python is `MESHLOOM_PYTHON`, else `python3`; without jaxlib in it, the comparison is skipped.
+ */
+
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { apply } from "../../src/core/builder.ts";
+import { type DType, viewOf } from "../../src/core/dtype.ts";
+import type { NdArray } from "../../src/core/ndarray.ts";
+import type { Op } from "../../src/core/op.ts";
+import type { Program } from "../../src/core/program.ts";
+import type { Sample } from "../../src/core/samples.ts";
+import { aval } from "../../src/core/shape.ts";
+import type { Tensor } from "../../src/core/tensor.ts";
+import { verify } from "../../src/core/verify.ts";
+import { interpret } from "../../src/engines/reference/reference.ts";
+import { printStablehlo } from "../../src/engines/xla/stablehlo.ts";
+import { full, literal } from "../../src/ops/creation.ts";
+import { add, mul } from "../../src/ops/elementwise.ts";
+import { reduceMax, sum } from "../../src/ops/reduce.ts";
+import { OPS } from "../../src/ops/registry.ts";
+import { directions, inputsOf, programOf } from "../../src/testing/laws.ts";
+import { difference, type Tolerance } from "../../src/testing/matchers.ts";
+import { jvp } from "../../src/transforms/jvp.ts";
+import { abstract, trace } from "../../src/transforms/trace.ts";
+import { vjp } from "../../src/transforms/vjp.ts";
+
+const SINGLE: Tolerance = { rtol: 2e-5, atol: 2e-6 };
+const DOUBLE: Tolerance = { rtol: 1e-10, atol: 1e-12 };
+
+/** One program with its data, and what it must compute. */
+interface Case {
+  readonly group: string;
+  readonly label: string;
+  readonly program: Program;
+  readonly inputs: readonly NdArray[];
+  readonly tolerance: Tolerance;
+}
+
+type Answer = { readonly outputs: readonly NdArray[] } | { readonly error: string };
+
+function programFor(
+  name: string,
+  f: (...xs: Tensor[]) => readonly Tensor[],
+  inputs: readonly NdArray[],
+): Program {
+  const forms = inputs.map((x) => abstract(aval(x.dtype, x.dims)));
+  const { program } = trace(name, (...xs: Tensor[]) => [...f(...xs)], forms);
+  return verify(program, name);
+}
+
+/** Value, value in double precision, tangents and cotangents of one sample. */
+function casesOf(op: Op, sample: Sample): readonly Case[] {
+  const { label, params } = sample;
+  const group = op.name;
+  const inputs = inputsOf(sample, false);
+  const n = inputs.length;
+  const f = (...xs: Tensor[]) => [...apply(op, xs, params)];
+  const program = programOf(op, sample);
+  const doubled = { program: programOf(op, sample, true), inputs: inputsOf(sample, true) };
+  const values: Case[] = [
+    { group, label: `${label}, value`, program, inputs, tolerance: SINGLE },
+    { group, label: `${label}, value in float64`, ...doubled, tolerance: DOUBLE },
+  ];
+  if (!sample.differentiable) return values;
+  const moved = [...inputs, ...directions(inputs, 100)];
+  const pulled = [...inputs, ...directions(interpret(program, inputs), 500)];
+  const forward = (...xs: Tensor[]) => jvp(f, xs.slice(0, n), xs.slice(n)).flat();
+  const reverse = (...xs: Tensor[]) => vjp(f, ...xs.slice(0, n))[1](xs.slice(n));
+  return [
+    ...values,
+    {
+      group,
+      label: `${label}, jvp`,
+      program: programFor("jvp", forward, moved),
+      inputs: moved,
+      tolerance: SINGLE,
+    },
+    {
+      group,
+      label: `${label}, vjp`,
+      program: programFor("vjp", reverse, pulled),
+      inputs: pulled,
+      tolerance: SINGLE,
+    },
+  ];
+}
+
+/** What no sample reaches: int64, numbers with a spelling of their own, no results, odd names. */
+function extraCases(): readonly Case[] {
+  const long: NdArray = {
+    dtype: "int64",
+    dims: [2, 2],
+    data: new BigInt64Array([-5n, 2n, -9n, -7n]),
+  };
+  const specials = [-0, 1 / 3, 1e-40, 3.4e38, Infinity, -Infinity, NaN];
+  const one = (
+    label: string,
+    f: (...xs: Tensor[]) => readonly Tensor[],
+    ...inputs: NdArray[]
+  ): Case => ({
+    group: "the text",
+    label,
+    program: programFor(label, f, inputs),
+    inputs,
+    tolerance: { rtol: 0, atol: 0 },
+  });
+  return [
+    one("int64", (x = missing()) => [reduceMax(x, [1]), sum(x, [0]), mul(x, x)], long),
+    one("splats", () => specials.map((value) => full(value, aval("float32", [2])))),
+    one("splats in float64", () => specials.map((value) => full(value, aval("float64", [])))),
+    one("literals", () => [
+      literal(aval("float32", [7]), specials),
+      literal(aval("int32", [0]), []),
+    ]),
+    one("integers", () => [full(-1, aval("uint32", [2])), full(2 ** 40, aval("int64", []))]),
+    one("a result twice, an input as a result", (x = missing()) => [x, add(x, x), x], long),
+    one("no results", () => []),
+    one('a "quoted" name\\', () => [full(1, aval("bool", [3]))]),
+  ];
+}
+
+function missing(): never {
+  throw new Error("an input is missing");
+}
+
+function encode(x: NdArray) {
+  const { buffer, byteOffset, byteLength } = x.data;
+  return {
+    dtype: x.dtype,
+    dims: x.dims,
+    data: Buffer.from(buffer, byteOffset, byteLength).toString("base64"),
+  };
+}
+
+function decode({ dtype, dims, data }: { dtype: DType; dims: number[]; data: string }): NdArray {
+  const bytes = new Uint8Array(Buffer.from(data, "base64"));
+  const length = dims.reduce((size, dim) => size * dim, 1);
+  return { dtype, dims, data: viewOf(dtype, bytes.buffer, 0, length) };
+}
+
+type Report =
+  | { readonly version: string; readonly seconds: number; readonly answers: readonly Answer[] }
+  | { readonly missing: string };
+
+/** Answers of XLA in the order of the cases, or why there are none. */
+async function runThroughXla(cases: readonly Case[]): Promise<Report> {
+  const python = process.env["MESHLOOM_PYTHON"] ?? "python3";
+  const start = performance.now();
+  const { status, stdout, stderr } = await runPython(
+    python,
+    cases.map(({ program, inputs }) =>
+      JSON.stringify({ text: printStablehlo(program), inputs: inputs.map(encode) }),
+    ),
+  );
+  const seconds = (performance.now() - start) / 1000;
+  const [first = "", ...lines] = stdout.trim().split("\n");
+  if (first === "")
+    return { missing: `${python} has no jaxlib: ${stderr.trim().split("\n").at(-1)}` };
+  if (status !== 0) throw new Error(`${python} ended with ${status}:\n${stderr}`);
+  const answers = lines.map((line): Answer => {
+    const report = JSON.parse(line);
+    return "error" in report ? report : { outputs: report.outputs.map(decode) };
+  });
+  return { version: JSON.parse(first).version, seconds, answers };
+}
+
+/** Runs the script; a Python that cannot be started counts as one that printed the reason. */
+function runPython(
+  python: string,
+  lines: readonly string[],
+): Promise<{ readonly status: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(python, [fileURLToPath(new URL("run_stablehlo.py", import.meta.url))]);
+  const text = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream].setEncoding("utf8").on("data", (chunk: string) => {
+      text[stream] += chunk;
+    });
+  }
+  child.stdin.on("error", () => undefined); // a process that ended early says why on stderr
+  child.stdin.end(lines.join("\n"));
+  return new Promise((resolve) => {
+    child.on("error", ({ message }) => resolve({ status: null, stdout: "", stderr: message }));
+    child.on("close", (status) => resolve({ status, ...text }));
+  });
+}
+
+const samples = OPS.flatMap((op) => op.samples().map((sample) => ({ op, sample })));
+const cases = [...samples.flatMap(({ op, sample }) => casesOf(op, sample)), ...extraCases()];
+const xla = await runThroughXla(cases);
+
+if ("missing" in xla) {
+  const why = `${xla.missing}. Set MESHLOOM_PYTHON to a Python with jax.`;
+  process.stdout.write(`xla: skipped, ${why}\n`);
+  test.skip(`XLA computes what the reference engine computes (skipped: ${why})`, () => undefined);
+} else {
+  let agreed = 0;
+  afterAll(() => {
+    process.stdout.write(
+      `xla: ${agreed} of ${cases.length} modules agree, from ${samples.length} samples of ${OPS.length} ops, ${xla.version}, ${xla.seconds.toFixed(1)} s\n`,
+    );
+  });
+  const { answers } = xla;
+  const answered = cases.map((one, i) => ({ ...one, answer: answers[i] }));
+  describe.each([...new Set(cases.map(({ group }) => group))])("XLA computes %s", (group) => {
+    test.each(answered.filter((one) => one.group === group))("$label", (one) => {
+      const { program, inputs, tolerance, answer = { error: "no answer" } } = one;
+      if ("error" in answer) expect.fail(`${answer.error}\n${printStablehlo(program)}`);
+      const expected = interpret(program, inputs);
+      expect(answer.outputs.map(({ dtype }) => dtype)).toEqual(expected.map(({ dtype }) => dtype));
+      expected.forEach((y, i) => {
+        const actual = answer.outputs[i] ?? missing();
+        expect(difference(actual, y, tolerance), `result ${i + 1}`).toBeUndefined();
+      });
+      agreed++;
+    });
+  });
+}
+
+test("a module as text", () => {
+  const rows: NdArray = { dtype: "float32", dims: [2, 3], data: new Float32Array(6) };
+  const f = (x: Tensor) => [sum(mul(x, full(2, x.aval)), [1])];
+  expect(`\n${printStablehlo(programFor("double", f as never, [rows]))}`).toMatchInlineSnapshot(`
+    "
+    module @double {
+      func.func public @main(%arg0: tensor<2x3xf32>) -> (tensor<2xf32>) {
+        %v0 = stablehlo.constant dense<2.0e+0> : tensor<2x3xf32>
+        %v1 = stablehlo.multiply %arg0, %v0 : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+        %v2 = stablehlo.constant dense<0.0e+0> : tensor<f32>
+        %v3 = stablehlo.reduce(%v1 init: %v2) applies stablehlo.add across dimensions = [1] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2xf32>
+        return %v3 : tensor<2xf32>
+      }
+    }
+    "
+  `);
+});
