@@ -12,7 +12,7 @@ import { Worker as NodeWorker } from "node:worker_threads";
 import { batches, readConfig, readSafetensors, serve } from "./common.mjs";
 
 const config = readConfig();
-const { batch, pos, embed, head, dim, expert, expertMlp } = config;
+const { batch, pos, embed, head, dim, expert } = config;
 const tokensPerBatch = batch * pos;
 
 /** A Web Worker, as far as jax-js uses one. */
@@ -78,12 +78,18 @@ function feedForward(weights, at, x) {
   return np.matmul(nn.gelu(np.matmul(x, weights[`${at}/wi`])), weights[`${at}/wo`]);
 }
 
+/**
+ * The same numbers from an arithmetic kernel. jax-js 0.1.25 cannot compile a scatter whose input is
+ * only a view (a reshape or a slice) of something; this stands between, here and in the gradient.
+ */
+const computed = (x) => x.mul(2).mul(0.5);
+
 /** [tokens, embed], where row `index[i]` has had `x[i]` added to it: the transpose of `take`. */
 function put(x, index) {
   const zeros = np.zeros([tokensPerBatch, embed]);
   const [taken, transpose] = vjp((rows) => np.take(rows, index, 0), [zeros]);
   taken.dispose();
-  const [rows] = transpose(x);
+  const [rows] = transpose(computed(x));
   transpose.dispose();
   return rows;
 }
@@ -92,13 +98,15 @@ function put(x, index) {
 function mixture(weights, at, x) {
   const slots = Math.floor((tokensPerBatch * config.capacityFactor) / expert);
   const scores = nn.softmax(np.matmul(x.ref, weights[`${at}/gate`]), -1).transpose();
-  const [best, index] = lax.topK(lax.stopGradient(scores.ref), slots); // both [expert, slots]
+  const [best, order] = lax.topK(lax.stopGradient(scores.ref), slots); // both [expert, slots]
   best.dispose();
-  const chosen = np.takeAlongAxis(scores, index.ref, 1);
-  const taken = np.take(x, index.ref, 0);
+  const index = np.minimum(order, tokensPerBatch - 1); // as it is, but no view
+  const first = np.arange(expert).mul(tokensPerBatch).reshape([expert, 1]);
+  const chosen = computed(np.take(scores.reshape([-1]), index.ref.add(first), 0));
+  const taken = computed(np.take(x, index.ref, 0)); // [expert, slots, embed]
   const hidden = nn.gelu(np.matmul(taken, weights[`${at}/wi`]));
-  const output = np.matmul(hidden, weights[`${at}/wo`]).mul(chosen.reshape([expert, slots, 1]));
-  return put(output.reshape([expert * slots, embed]), index.reshape([expert * slots]));
+  const output = np.matmul(hidden, weights[`${at}/wo`]);
+  return put(output.mul(chosen.reshape([expert, slots, 1])), index);
 }
 
 function lossOf(weights, tokens, targets) {
@@ -116,8 +124,8 @@ function lossOf(weights, tokens, targets) {
   }
   mask.dispose();
   const logits = np.matmul(norm(x, weights.final_norm), weights.unembedding);
-  const picked = np.takeAlongAxis(logits.ref, targets.reshape([tokensPerBatch, 1]), 1);
-  return np.mean(nn.logsumexp(logits, -1).sub(picked.reshape([tokensPerBatch])));
+  const picked = np.sum(logits.ref.mul(nn.oneHot(targets, config.vocab)), -1);
+  return np.mean(nn.logsumexp(logits, -1).sub(picked));
 }
 
 const trainStep = jit((weights, tokens, targets) => {

@@ -40,7 +40,8 @@ export function sourceOfError(error: Error): SourceLine {
   const frames = (error.stack ?? "").split("\n").flatMap((text): Frame[] => {
     const match = /^\s+at (?:(.*?) \()?((?:file:|\/|[A-Z]:\\).*?):(\d+):\d+\)?$/.exec(text);
     const file = filePath(match?.[2]);
-    if (match === null || file === undefined || file.includes(`${sep}node_modules${sep}`)) return [];
+    if (match === null || file === undefined || file.includes(`${sep}node_modules${sep}`))
+      return [];
     return [{ file, line: Number(match[3]), scope: match[1] ?? "" }];
   });
   return chooseFrame(frames);

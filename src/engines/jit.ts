@@ -4,7 +4,6 @@ import { isTracing } from "../core/builder.ts";
 import { TraceError } from "../core/errors.ts";
 import type { Program } from "../core/program.ts";
 import { showAval } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
 import { leaves, structureOf, withLeaves } from "../core/tree.ts";
 import { simplify } from "../transforms/simplify.ts";
 import { abstract, refill, trace } from "../transforms/trace.ts";

@@ -1,7 +1,18 @@
 /** @file Causal multi-head attention, for training on whole sequences and for sampling with a cache. */
 
 import { fromData, type Tensor } from "../core/tensor.ts";
-import { arange, einsum, full, greaterEqual, logistic, logSumExp, oneHot, softmax, take, where } from "../numpy/index.ts";
+import {
+  arange,
+  einsum,
+  full,
+  greaterEqual,
+  logistic,
+  logSumExp,
+  oneHot,
+  softmax,
+  take,
+  where,
+} from "../numpy/index.ts";
 import { normal, type ParamSpec, param } from "./param.ts";
 import { BUCKETS, bucketOf, positionBias, positionBiasParam } from "./position-bias.ts";
 
@@ -89,12 +100,24 @@ export function cachedAttention(
   };
   const next = { key: join(cache.key, p.key), value: join(cache.value, p.value) };
   const bias = einsum("head bucket, mem bucket -> head mem", p.bias, bucketsBefore(at, mem));
-  const row = where(greaterEqual(at, places), bias, MASKED).reshape([config.head, 1, mem], "head pos mem");
+  const row = where(greaterEqual(at, places), bias, MASKED).reshape(
+    [config.head, 1, mem],
+    "head pos mem",
+  );
   return [mix(p, q, next.key, next.value, row, config), next];
 }
 
-function mix(p: Attention<Tensor>, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, { extraLogit }: AttentionConfig): Tensor {
-  const logits = einsum("batch pos head dim, batch mem head dim -> batch head pos mem", q, k).add(bias);
+function mix(
+  p: Attention<Tensor>,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  bias: Tensor,
+  { extraLogit }: AttentionConfig,
+): Tensor {
+  const logits = einsum("batch pos head dim, batch mem head dim -> batch head pos mem", q, k).add(
+    bias,
+  );
   const shares = softmax(logits, "mem");
   // exp sⱼ / (1 + Σ exp s) = softmax(s)ⱼ · σ(log Σ exp s)
   const weights = extraLogit ? shares.mul(logistic(logSumExp(logits, "mem"))) : shares;
@@ -108,7 +131,11 @@ function grid(pos: number, mem: number): Tensor {
 
 /** One-hot buckets `[mem, bucket]` of the distances from place `at` back to every place of the cache. */
 function bucketsBefore(at: Tensor, mem: number): Tensor {
-  const table = fromData("int32", [mem], Int32Array.from({ length: mem }, (_, distance) => bucketOf(distance)));
+  const table = fromData(
+    "int32",
+    [mem],
+    Int32Array.from({ length: mem }, (_, distance) => bucketOf(distance)),
+  );
   const distance = at.sub(arange(mem, "mem"));
   return oneHot(take(table, distance), BUCKETS, "bucket");
 }

@@ -18,5 +18,9 @@ export function embed(table: Tensor, ids: Tensor): Tensor {
  * Logits from the shared table, `(x · embed^(−1/2)) · tableᵀ`: `[batch, pos, embed]` → `[batch, pos, vocab]`.
  */
 export function unembed(table: Tensor, x: Tensor): Tensor {
-  return einsum("batch pos embed, vocab embed -> batch pos vocab", x.mul(x.size("embed") ** -0.5), table);
+  return einsum(
+    "batch pos embed, vocab embed -> batch pos vocab",
+    x.mul(x.size("embed") ** -0.5),
+    table,
+  );
 }

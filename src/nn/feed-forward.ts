@@ -33,7 +33,10 @@ export interface FeedForward<T> {
 }
 
 export function feedForwardParams(embed: number, mlp: number): FeedForward<ParamSpec> {
-  return { wi: param({ embed, mlp }, fanInUniform(embed)), wo: param({ mlp, embed }, fanInUniform(mlp)) };
+  return {
+    wi: param({ embed, mlp }, fanInUniform(embed)),
+    wo: param({ mlp, embed }, fanInUniform(mlp)),
+  };
 }
 
 /** `gelu(x·wi) · wo` on `[batch, pos, embed]`. */

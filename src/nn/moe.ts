@@ -43,7 +43,10 @@ export type Grouping = (typeof GROUPINGS)[number];
 export function parseGrouping(name: string): Grouping {
   const known = GROUPINGS.find((grouping) => grouping === name);
   if (known !== undefined) return known;
-  throw new ConfigError("CONFIG-01", `grouping: "${name}" is not a grouping; ${suggestion(name, GROUPINGS)}`);
+  throw new ConfigError(
+    "CONFIG-01",
+    `grouping: "${name}" is not a grouping; ${suggestion(name, GROUPINGS)}`,
+  );
 }
 
 /** Tokens in one group. */
@@ -67,16 +70,28 @@ export interface MoeCall {
  * Tokens travel as rows of one table, straight into the experts' order and back: only row numbers are
  * ever reordered.
  */
-export function moe(p: Moe<Tensor>, x: Tensor, { route, slots, grouping, activation }: MoeCall): readonly [Tensor, Routing] {
+export function moe(
+  p: Moe<Tensor>,
+  x: Tensor,
+  { route, slots, grouping, activation }: MoeCall,
+): readonly [Tensor, Routing] {
   const logits = einsum("batch pos embed, embed expert -> batch pos expert", x, p.gate);
   const routing = route(groupedLogits(logits, grouping), slots);
   const at = rowsOf(routing.token, x, grouping).order("expert group slot");
   const table = x.reshape([-1, x.size("embed")], "token embed");
 
   const sent = take(table, at);
-  const hidden = einsum("expert group slot embed, expert embed mlp -> expert group slot mlp", sent, p.wi);
+  const hidden = einsum(
+    "expert group slot embed, expert embed mlp -> expert group slot mlp",
+    sent,
+    p.wi,
+  );
   const active = activation === "gelu" ? gelu(hidden) : maximum(hidden, 0);
-  const answer = einsum("expert group slot mlp, expert mlp embed -> expert group slot embed", active, p.wo);
+  const answer = einsum(
+    "expert group slot mlp, expert mlp embed -> expert group slot embed",
+    active,
+    p.wo,
+  );
   const weighted = answer.mul(routing.weight.order("expert group slot"));
   const summed = scatterAdd(weighted, { at, size: table.size("token"), batch: 0, as: "token" });
   return [summed.reshape(x.dims, "batch pos embed"), routing];

@@ -26,7 +26,13 @@ export interface ParamSpec {
  * @param sizes - axis words and their sizes, in order
  */
 export function param(sizes: Readonly<Record<string, number>>, init: Initialiser): ParamSpec {
-  return { kind: "param", dtype: "float32", dims: Object.values(sizes), axes: Object.keys(sizes).join(" "), init };
+  return {
+    kind: "param",
+    dtype: "float32",
+    dims: Object.values(sizes),
+    axes: Object.keys(sizes).join(" "),
+    init,
+  };
 }
 
 /** Gaussian with mean 0. */
@@ -49,7 +55,9 @@ export const ones: Initialiser = constant(1);
 export const zeros: Initialiser = constant(0);
 
 /** A tree of specs with its leaves replaced by tensors. Layers are written over either. */
-export type Realised<T> = T extends ParamSpec ? Tensor : { readonly [K in keyof T]: Realised<T[K]> };
+export type Realised<T> = T extends ParamSpec
+  ? Tensor
+  : { readonly [K in keyof T]: Realised<T[K]> };
 
 function isSpec(node: unknown): node is ParamSpec {
   return typeof node === "object" && node !== null && "kind" in node && node.kind === "param";
@@ -57,15 +65,25 @@ function isSpec(node: unknown): node is ParamSpec {
 
 /** Fresh parameters. Each draws from `key` folded with its own path, so adding one changes no other. */
 export function initialise<T>(specs: T, key: random.Key): Realised<T> {
-  return rebuildWith(specs, isSpec, (spec, path) => spec.init(random.fold(key, path), spec)) as Realised<T>;
+  return rebuildWith(specs, isSpec, (spec, path) =>
+    spec.init(random.fold(key, path), spec),
+  ) as Realised<T>;
 }
 
 /** Stand-ins of the parameters' forms, for tracing without allocating anything. */
 export function abstractParams<T>(specs: T): Realised<T> {
-  return rebuildWith(specs, isSpec, ({ dtype, dims, axes }) => abstract(aval(dtype, dims, axes.split(" ")))) as Realised<T>;
+  return rebuildWith(specs, isSpec, ({ dtype, dims, axes }) =>
+    abstract(aval(dtype, dims, axes.split(" "))),
+  ) as Realised<T>;
 }
 
 /** Paths, specs and element counts of all parameters. */
-export function listParams(specs: unknown): readonly { readonly path: string; readonly spec: ParamSpec; readonly count: number }[] {
-  return leavesWith(specs, isSpec, "parameters").map(({ path, leaf }) => ({ path, spec: leaf, count: sizeOf(leaf.dims) }));
+export function listParams(
+  specs: unknown,
+): readonly { readonly path: string; readonly spec: ParamSpec; readonly count: number }[] {
+  return leavesWith(specs, isSpec, "parameters").map(({ path, leaf }) => ({
+    path,
+    spec: leaf,
+    count: sizeOf(leaf.dims),
+  }));
 }

@@ -26,12 +26,18 @@ export function bucketOf(distance: number): number {
 
 /** int32 buckets `[pos, mem]` for queries at `start, start + 1 …` and keys at `0, 1 …`. */
 export function bucketTable(pos: number, mem: number, start = 0): Int32Array {
-  return Int32Array.from({ length: pos * mem }, (_, i) => bucketOf(start + Math.floor(i / mem) - (i % mem)));
+  return Int32Array.from({ length: pos * mem }, (_, i) =>
+    bucketOf(start + Math.floor(i / mem) - (i % mem)),
+  );
 }
 
 /** The bias of every pair: `[head, pos, mem]`. */
 export function positionBias(p: Tensor, pos: number, mem: number, start = 0): Tensor {
   const buckets = fromData("int32", [pos, mem], bucketTable(pos, mem, start), "pos mem");
   // A product with one-hot rows: its gradient is a product again, where a gather's would be a scatter.
-  return einsum("head bucket, pos mem bucket -> head pos mem", p, oneHot(buckets, BUCKETS, "bucket"));
+  return einsum(
+    "head bucket, pos mem bucket -> head pos mem",
+    p,
+    oneHot(buckets, BUCKETS, "bucket"),
+  );
 }

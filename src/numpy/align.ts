@@ -23,10 +23,14 @@ export function align(operation: string, operands: readonly TensorLike[]): Tenso
   const tensors = operands.filter((x) => x instanceof Tensor);
   const [widest] = [...tensors].sort((a, b) => b.rank - a.rank);
   if (widest === undefined) {
-    throw new ShapeError("SHAPE-01", `${operation}: needs at least one tensor; for plain numbers use plain arithmetic`);
+    throw new ShapeError(
+      "SHAPE-01",
+      `${operation}: needs at least one tensor; for plain numbers use plain arithmetic`,
+    );
   }
   const named = tensors.every((x) => x.names.every((name) => name !== null));
-  const target = named && widest.rank > 0 ? byName(operation, widest, tensors) : byPosition(operation, tensors);
+  const target =
+    named && widest.rank > 0 ? byName(operation, widest, tensors) : byPosition(operation, tensors);
   const numberDType = (tensors.find((x) => x.dtype !== "bool") ?? widest).dtype;
   return operands.map((x) => {
     if (!(x instanceof Tensor)) return full(x, { ...target, dtype: numberDType });
@@ -45,11 +49,18 @@ function byName(operation: string, widest: Tensor, tensors: readonly Tensor[]): 
       if (at < 0) {
         throw new AxisError("AXIS-01", `${operation}: axis "${name}" is on one operand only.`, [
           ...facts(tensors),
-          ["fix", `add the axis to the other operand with .broadcastTo, or rename one with .as("…")`],
+          [
+            "fix",
+            `add the axis to the other operand with .broadcastTo, or rename one with .as("…")`,
+          ],
         ]);
       }
       if (dimOf(widest.aval, at) !== dimOf(x.aval, i)) {
-        throw new ShapeError("SHAPE-01", `${operation}: axis "${name}" has two sizes.`, facts(tensors));
+        throw new ShapeError(
+          "SHAPE-01",
+          `${operation}: axis "${name}" has two sizes.`,
+          facts(tensors),
+        );
       }
     });
   }
@@ -58,8 +69,15 @@ function byName(operation: string, widest: Tensor, tensors: readonly Tensor[]): 
 
 function spreadByName(x: Tensor, target: Aval): Tensor {
   const wanted = target.names.filter((name) => x.names.includes(name));
-  const ordered = transpose(x, wanted.map((name) => x.names.indexOf(name)));
-  return broadcast(ordered, { dims: target.dims, axes: wanted.map((name) => target.names.indexOf(name)), names: target.names });
+  const ordered = transpose(
+    x,
+    wanted.map((name) => x.names.indexOf(name)),
+  );
+  return broadcast(ordered, {
+    dims: target.dims,
+    axes: wanted.map((name) => target.names.indexOf(name)),
+    names: target.names,
+  });
 }
 
 function byPosition(operation: string, tensors: readonly Tensor[]): Aval {
@@ -74,10 +92,14 @@ function byPosition(operation: string, tensors: readonly Tensor[]): Aval {
       if (own < 0) continue;
       const dim = dimOf(x.aval, own);
       if (dim !== 1 && size !== 1 && dim !== size) {
-        throw new ShapeError("SHAPE-01", `${operation}: sizes ${size} and ${dim} do not broadcast.`, [
-          ...facts(tensors),
-          ["rule", "axes meet from the right; sizes must be equal, or one of them 1"],
-        ]);
+        throw new ShapeError(
+          "SHAPE-01",
+          `${operation}: sizes ${size} and ${dim} do not broadcast.`,
+          [
+            ...facts(tensors),
+            ["rule", "axes meet from the right; sizes must be equal, or one of them 1"],
+          ],
+        );
       }
       size = dim === 1 ? size : dim;
       const other = x.names[own] ?? null;
@@ -98,16 +120,29 @@ function byPosition(operation: string, tensors: readonly Tensor[]): Aval {
 function spreadByPosition(x: Tensor, target: Aval): Tensor {
   const offset = target.dims.length - x.rank;
   const kept = x.dims.map((_, i) => i).filter((i) => x.dims[i] === target.dims[i + offset]);
-  const squeezed = reshape(x, kept.map((i) => dimOf(x.aval, i)), kept.map((i) => x.names[i] ?? null));
-  return broadcast(squeezed, { dims: target.dims, axes: kept.map((i) => i + offset), names: target.names });
+  const squeezed = reshape(
+    x,
+    kept.map((i) => dimOf(x.aval, i)),
+    kept.map((i) => x.names[i] ?? null),
+  );
+  return broadcast(squeezed, {
+    dims: target.dims,
+    axes: kept.map((i) => i + offset),
+    names: target.names,
+  });
 }
 
 /** x repeated along new axes so that it has the form of `like`; axes meet as in arithmetic. */
 export function broadcastTo(x: Tensor, like: Tensor): Tensor {
   const named = [x, like].every((t) => t.names.every((name) => name !== null)) && x.rank > 0;
-  const target = named ? byName("broadcastTo", like, [like, x]) : byPosition("broadcastTo", [like, x]);
+  const target = named
+    ? byName("broadcastTo", like, [like, x])
+    : byPosition("broadcastTo", [like, x]);
   if (!sameDims(target.dims, like.dims)) {
-    throw new ShapeError("SHAPE-01", `broadcastTo: ${showAval(x.aval)} does not fit into ${showAval(like.aval)}`);
+    throw new ShapeError(
+      "SHAPE-01",
+      `broadcastTo: ${showAval(x.aval)} does not fit into ${showAval(like.aval)}`,
+    );
   }
   return named ? spreadByName(x, target) : spreadByPosition(x, target);
 }

@@ -33,13 +33,30 @@ export const xor: Binary = aligned("xor", e.xor);
 export const shiftLeft: Binary = aligned("shiftLeft", e.shiftLeft);
 export const shiftRight: Binary = aligned("shiftRight", e.shiftRight);
 
-export { abs, exp, floor, isFinite as isFiniteElement, log, logistic, neg, not, rsqrt, sign, sqrt, tanh } from "../ops/elementwise.ts";
+export {
+  abs,
+  exp,
+  floor,
+  isFinite as isFiniteElement,
+  log,
+  logistic,
+  neg,
+  not,
+  rsqrt,
+  sign,
+  sqrt,
+  tanh,
+} from "../ops/elementwise.ts";
 
 /** `test ? x : y` with broadcasting of all three. */
 export function where(test: Tensor, x: TensorLike, y: TensorLike): Tensor {
   const [t, a, b] = align("where", [test, x, y]) as [Tensor, Tensor, Tensor];
   if (typeof x !== "number" || typeof y !== "number") return e.select(t, a, b);
-  return e.select(t, fullLike({ ...t.aval, dtype: "float32" }, x), fullLike({ ...t.aval, dtype: "float32" }, y));
+  return e.select(
+    t,
+    fullLike({ ...t.aval, dtype: "float32" }, x),
+    fullLike({ ...t.aval, dtype: "float32" }, y),
+  );
 }
 
 /** The elements under another dtype. */

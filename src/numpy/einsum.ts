@@ -1,14 +1,16 @@
 /** @file Einsum in axis words: `einsum("batch pos embed, embed mlp -> batch pos mlp", x, w)`. */
 
-import { AxisError, type Fact, ShapeError } from "../core/errors.ts";
 import { parseAxes } from "../core/axes.ts";
+import { AxisError, type Fact, ShapeError } from "../core/errors.ts";
 import { showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { contract } from "../ops/contract.ts";
 import { reshape, transpose } from "../ops/layout.ts";
 import { sum } from "../ops/reduce.ts";
 
-type Split<S extends string, D extends string> = S extends `${infer A}${D}${infer B}` ? [A, ...Split<B, D>] : [S];
+type Split<S extends string, D extends string> = S extends `${infer A}${D}${infer B}`
+  ? [A, ...Split<B, D>]
+  : [S];
 type Left<E extends string> = E extends `${infer L}->${string}` ? L : E;
 type Right<E extends string> = E extends `${string}->${infer R}` ? R : "";
 type WordsIn<S extends string> = Exclude<Split<S, " ">[number], "">;
@@ -36,7 +38,10 @@ type TensorPerSide<S extends readonly string[]> = { readonly [K in keyof S]: Ten
  *
  * @throws ShapeError when one word has two sizes, AxisError when a word meets another name
  */
-export function einsum<const E extends string>(equation: CheckedEquation<E> & E, ...operands: OperandsOf<E>): Tensor {
+export function einsum<const E extends string>(
+  equation: CheckedEquation<E> & E,
+  ...operands: OperandsOf<E>
+): Tensor {
   return einsumOf(equation, operands as readonly Tensor[]);
 }
 
@@ -65,9 +70,15 @@ interface Term {
 
 /** Sums the axes that nothing later needs. */
 function reduced(term: Term, needed: ReadonlySet<string>, all: readonly Term[]): Term {
-  const gone = term.axes.filter((word) => !needed.has(word) && all.every((other) => other === term || !other.axes.includes(word)));
+  const gone = term.axes.filter(
+    (word) =>
+      !needed.has(word) && all.every((other) => other === term || !other.axes.includes(word)),
+  );
   return {
-    tensor: sum(term.tensor, gone.map((word) => term.axes.indexOf(word))),
+    tensor: sum(
+      term.tensor,
+      gone.map((word) => term.axes.indexOf(word)),
+    ),
     axes: term.axes.filter((word) => !gone.includes(word)),
   };
 }
@@ -76,7 +87,10 @@ function product(x: Term, y: Term, needed: ReadonlySet<string>): Term {
   const lone = (term: Term, other: Term) => {
     const gone = term.axes.filter((word) => !needed.has(word) && !other.axes.includes(word));
     return {
-      tensor: sum(unnamed(term.tensor), gone.map((word) => term.axes.indexOf(word)).sort((a, b) => a - b)),
+      tensor: sum(
+        unnamed(term.tensor),
+        gone.map((word) => term.axes.indexOf(word)).sort((a, b) => a - b),
+      ),
       axes: term.axes.filter((word) => !gone.includes(word)),
     };
   };
@@ -90,7 +104,10 @@ function product(x: Term, y: Term, needed: ReadonlySet<string>): Term {
     ...b.axes.filter((word) => !a.axes.includes(word)),
   ];
   const wanted = [...needed];
-  const out = wanted.length === natural.length && wanted.every((word) => natural.includes(word)) ? wanted : natural;
+  const out =
+    wanted.length === natural.length && wanted.every((word) => natural.includes(word))
+      ? wanted
+      : natural;
   return { tensor: contract(a.tensor, b.tensor, { lhs: a.axes, rhs: b.axes, out }), axes: out };
 }
 
@@ -99,28 +116,45 @@ function unnamed(x: Tensor): Tensor {
   return reshape(x, x.dims);
 }
 
-function check(equation: string, sides: readonly (readonly string[])[], out: readonly string[], operands: readonly Tensor[]): void {
+function check(
+  equation: string,
+  sides: readonly (readonly string[])[],
+  out: readonly string[],
+  operands: readonly Tensor[],
+): void {
   const facts = (mark?: string): Fact[] => [
     ["equation", equation],
     ...(mark === undefined ? [] : [["", carets(equation, mark)] as const]),
     ...operands.map((x, i): Fact => [`operand ${i + 1}`, showAval(x.aval)]),
   ];
   if (sides.length !== operands.length) {
-    throw new ShapeError("SHAPE-02", `einsum: the equation has ${sides.length} operands, ${operands.length} were given.`, facts());
+    throw new ShapeError(
+      "SHAPE-02",
+      `einsum: the equation has ${sides.length} operands, ${operands.length} were given.`,
+      facts(),
+    );
   }
   const sizes = new Map<string, number>();
   operands.forEach((x, i) => {
     const side = sides[i] ?? [];
     if (side.length !== x.rank) {
-      throw new ShapeError("SHAPE-02", `einsum: operand ${i + 1} has ${x.rank} axes, the equation gives it ${side.length}.`, facts());
+      throw new ShapeError(
+        "SHAPE-02",
+        `einsum: operand ${i + 1} has ${x.rank} axes, the equation gives it ${side.length}.`,
+        facts(),
+      );
     }
     side.forEach((word, axis) => {
       const name = x.names[axis] ?? null;
       if (name !== null && name !== word) {
-        throw new AxisError("AXIS-01", `einsum: axis "${name}" stands where the equation says "${word}".`, [
-          ...facts(word),
-          ["fix", `write "${name}" in the equation, or rename the axis on purpose with .as("…")`],
-        ]);
+        throw new AxisError(
+          "AXIS-01",
+          `einsum: axis "${name}" stands where the equation says "${word}".`,
+          [
+            ...facts(word),
+            ["fix", `write "${name}" in the equation, or rename the axis on purpose with .as("…")`],
+          ],
+        );
       }
       const size = x.dims[axis] ?? 0;
       const known = sizes.get(word);
@@ -135,11 +169,17 @@ function check(equation: string, sides: readonly (readonly string[])[], out: rea
   });
   const stray = out.find((word) => !sizes.has(word));
   if (stray !== undefined) {
-    throw new AxisError("AXIS-01", `einsum: axis "${stray}" is on the right but on no operand.`, facts(stray));
+    throw new AxisError(
+      "AXIS-01",
+      `einsum: axis "${stray}" is on the right but on no operand.`,
+      facts(stray),
+    );
   }
 }
 
 /** Carets under every occurrence of a word. */
 function carets(equation: string, word: string): string {
-  return equation.replace(/[a-zA-Z0-9_]+|./g, (part) => (part === word ? "^" : " ").repeat(part.length)).trimEnd();
+  return equation
+    .replace(/[a-zA-Z0-9_]+|./g, (part) => (part === word ? "^" : " ").repeat(part.length))
+    .trimEnd();
 }

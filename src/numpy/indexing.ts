@@ -1,13 +1,13 @@
 /** @file Choosing by index, and counting. Indices out of range are clamped to the axis. */
 
+import { parseAxes } from "../core/axes.ts";
+import type { DType } from "../core/dtype.ts";
 import { aval, axisOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import type { DType } from "../core/dtype.ts";
 import { broadcast, full as fullOf, iota } from "../ops/creation.ts";
 import { convert, equal } from "../ops/elementwise.ts";
 import * as i from "../ops/indexing.ts";
 import { reshape, transpose } from "../ops/layout.ts";
-import { parseAxes } from "../core/axes.ts";
 
 /** Where to look: `axis` of the operand, at int32 indices whose leading axes the operand shares. */
 export interface Place {
@@ -31,7 +31,15 @@ export function take(table: Tensor, at: Tensor): Tensor {
 }
 
 /** Sums rows of x into `size` places along a new axis: the transpose of `gather`. `batch` axes lead. */
-export function scatterAdd(x: Tensor, options: { readonly at: Tensor; readonly size: number; readonly batch: number; readonly as: string | null }): Tensor {
+export function scatterAdd(
+  x: Tensor,
+  options: {
+    readonly at: Tensor;
+    readonly size: number;
+    readonly batch: number;
+    readonly as: string | null;
+  },
+): Tensor {
   return i.scatterAdd(x, options.at, options.size, options.batch, options.as);
 }
 
@@ -42,7 +50,10 @@ export interface Largest {
 }
 
 /** The k largest along an axis, falling, ties by lower index; the new axis stands last and is called `as`. */
-export function topK(x: Tensor, options: { readonly along: string | number; readonly k: number; readonly as?: string }): Largest {
+export function topK(
+  x: Tensor,
+  options: { readonly along: string | number; readonly k: number; readonly as?: string },
+): Largest {
   const at = axisOf("topK", x.aval, options.along);
   const order = [...x.dims.map((_, axis) => axis).filter((axis) => axis !== at), at];
   const [values, indices] = i.topK(transpose(x, order), options.k);
@@ -56,7 +67,12 @@ export function arange(length: number, axis?: string, dtype: DType = "int32"): T
 }
 
 /** One value everywhere. */
-export function full(value: number, dims: readonly number[], axes?: string, dtype: DType = "float32"): Tensor {
+export function full(
+  value: number,
+  dims: readonly number[],
+  axes?: string,
+  dtype: DType = "float32",
+): Tensor {
   return fullOf(value, aval(dtype, dims, axes === undefined ? undefined : parseAxes("full", axes)));
 }
 

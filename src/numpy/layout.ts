@@ -10,7 +10,10 @@ import * as l from "../ops/layout.ts";
 export function as(x: Tensor, axes: string): Tensor {
   const names = parseAxes("as", axes);
   if (names.length !== x.rank) {
-    throw new AxisError("AXIS-01", `as: "${axes}" names ${names.length} axes, but ${showAval(x.aval)} has ${x.rank}`);
+    throw new AxisError(
+      "AXIS-01",
+      `as: "${axes}" names ${names.length} axes, but ${showAval(x.aval)} has ${x.rank}`,
+    );
   }
   return l.reshape(x, x.dims, names);
 }
@@ -48,7 +51,10 @@ export function merge(x: Tensor, axes: string, into: string): Tensor {
   const names = parseAxes("merge", axes);
   const first = axisOf("merge", x.aval, names[0] ?? "");
   if (!names.every((name, i) => x.names[first + i] === name)) {
-    throw new AxisError("AXIS-01", `merge: "${axes}" are not neighbouring axes of ${showAval(x.aval)}, in this order`);
+    throw new AxisError(
+      "AXIS-01",
+      `merge: "${axes}" are not neighbouring axes of ${showAval(x.aval)}, in this order`,
+    );
   }
   const end = first + names.length;
   const dims = [...x.dims.slice(0, first), sizeOf(x.dims.slice(first, end)), ...x.dims.slice(end)];
@@ -60,10 +66,17 @@ export function divide(x: Tensor, axis: string, into: Readonly<Record<string, nu
   const at = axisOf("divide", x.aval, axis);
   const sizes = Object.values(into);
   if (sizeOf(sizes) !== dimOf(x.aval, at)) {
-    throw new ShapeError("SHAPE-01", `divide: ${sizes.join(" × ")} = ${sizeOf(sizes)} is not the size of "${axis}" in ${showAval(x.aval)}`);
+    throw new ShapeError(
+      "SHAPE-01",
+      `divide: ${sizes.join(" × ")} = ${sizeOf(sizes)} is not the size of "${axis}" in ${showAval(x.aval)}`,
+    );
   }
   const dims = [...x.dims.slice(0, at), ...sizes, ...x.dims.slice(at + 1)];
-  return l.reshape(x, dims, [...x.names.slice(0, at), ...Object.keys(into), ...x.names.slice(at + 1)]);
+  return l.reshape(x, dims, [
+    ...x.names.slice(0, at),
+    ...Object.keys(into),
+    ...x.names.slice(at + 1),
+  ]);
 }
 
 /** Elements `start ≤ i < end` along one axis. */
@@ -75,20 +88,28 @@ export function slice(x: Tensor, axis: string | number, start: number, end: numb
 }
 
 /** Pieces of the given sizes along one axis. */
-export function split(x: Tensor, axis: string | number, sizes: readonly number[]): readonly Tensor[] {
+export function split(
+  x: Tensor,
+  axis: string | number,
+  sizes: readonly number[],
+): readonly Tensor[] {
   return l.split(x, axisOf("split", x.aval, axis), sizes);
 }
 
 /** Tensors one after another along an axis that they have. */
 export function concatenate(xs: readonly Tensor[], axis: string | number): Tensor {
   const [first] = xs;
-  if (first === undefined) throw new ShapeError("SHAPE-01", "concatenate: needs at least one tensor");
+  if (first === undefined)
+    throw new ShapeError("SHAPE-01", "concatenate: needs at least one tensor");
   return l.concatenate(xs, axisOf("concatenate", first.aval, axis));
 }
 
 /** Tensors of one form along a new leading axis. */
 export function stack(xs: readonly Tensor[], axis?: string): Tensor {
-  return l.concatenate(xs.map((x) => l.reshape(x, [1, ...x.dims], [axis ?? null, ...x.names])), 0);
+  return l.concatenate(
+    xs.map((x) => l.reshape(x, [1, ...x.dims], [axis ?? null, ...x.names])),
+    0,
+  );
 }
 
 /** A new axis of length 1 at `place`. */

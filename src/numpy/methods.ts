@@ -41,7 +41,9 @@ declare module "../core/tensor.ts" {
   interface Tensor extends TensorMethods {}
 }
 
-const methods: { [K in keyof TensorMethods]: (this: Tensor, ...args: Parameters<TensorMethods[K]>) => Tensor } = {
+const methods: {
+  [K in keyof TensorMethods]: (this: Tensor, ...args: Parameters<TensorMethods[K]>) => Tensor;
+} = {
   add(y) {
     return a.add(this, y);
   },
@@ -114,5 +116,9 @@ const methods: { [K in keyof TensorMethods]: (this: Tensor, ...args: Parameters<
 };
 
 for (const [name, method] of Object.entries(methods)) {
-  Object.defineProperty(Tensor.prototype, name, { value: method, configurable: true, writable: true });
+  Object.defineProperty(Tensor.prototype, name, {
+    value: method,
+    configurable: true,
+    writable: true,
+  });
 }

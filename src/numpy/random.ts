@@ -3,12 +3,12 @@
  * counted as in JAX. A draw depends on the key and the element's place, never on devices or call order.
  */
 
+import { parseAxes } from "../core/axes.ts";
 import { aval, sizeOf } from "../core/shape.ts";
 import { stored, type Tensor } from "../core/tensor.ts";
 import { broadcast, full, iota } from "../ops/creation.ts";
 import * as e from "../ops/elementwise.ts";
 import { concatenate, reshape, slice } from "../ops/layout.ts";
-import { parseAxes } from "../core/axes.ts";
 
 /** A key: `uint32[2]`. Never draw twice from one key; `fold` or `split` it first. */
 export type Key = Tensor;
@@ -28,14 +28,19 @@ export function key(seed: number): Key {
 /** A key for the number or name `by`: equal names give equal keys, whatever else was drawn. */
 export function fold(from: Key, by: number | string): Key {
   const word = typeof by === "string" ? hashName(by) : by;
-  const [hi, lo] = threefry(from, constant(Math.floor(word / 2 ** 32), []), constant(word >>> 0, []));
+  const [hi, lo] = threefry(
+    from,
+    constant(Math.floor(word / 2 ** 32), []),
+    constant(word >>> 0, []),
+  );
   return concatenate([reshape(hi, [1]), reshape(lo, [1])], 0);
 }
 
 /** FNV-1a over the UTF-16 units of a name. */
 function hashName(name: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
+  for (let i = 0; i < name.length; i++)
+    hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
   return hash;
 }
 
@@ -87,12 +92,20 @@ export function bits(from: Key, dims: readonly number[]): Tensor {
 }
 
 /** Uniform in [low, high), on a grid of 2⁻²³ of the range. */
-export function uniform(from: Key, dims: readonly number[], options: { readonly low?: number; readonly high?: number; readonly axes?: string } = {}): Tensor {
+export function uniform(
+  from: Key,
+  dims: readonly number[],
+  options: { readonly low?: number; readonly high?: number; readonly axes?: string } = {},
+): Tensor {
   const { low = 0, high = 1 } = options;
   const mantissa = e.convert(e.shiftRight(bits(from, dims), constant(9, dims)), "float32");
   const unit = e.scale(mantissa, 2 ** -23);
   const scaled = e.add(e.scale(unit, high - low), full(low, unit.aval));
-  return reshape(scaled, dims, options.axes === undefined ? undefined : parseAxes("uniform", options.axes));
+  return reshape(
+    scaled,
+    dims,
+    options.axes === undefined ? undefined : parseAxes("uniform", options.axes),
+  );
 }
 
 /** Standard normal, as `√2 · erf⁻¹(u)` with u uniform in (−1, 1). */
@@ -109,15 +122,26 @@ export function gumbel(from: Key, dims: readonly number[]): Tensor {
 }
 
 /** Coefficients of Giles's single-precision approximation (GPU Computing Gems, 2012). */
-const CENTRE = [2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503, -0.00417768164, 0.246640727, 1.50140941] as const;
-const TAIL = [-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613, 0.00943887047, 1.00167406, 2.83297682] as const;
+const CENTRE = [
+  2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503,
+  -0.00417768164, 0.246640727, 1.50140941,
+] as const;
+const TAIL = [
+  -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613,
+  0.00943887047, 1.00167406, 2.83297682,
+] as const;
 
 /** Inverse error function on (−1, 1), to single precision. */
 export function inverseErf(x: Tensor): Tensor {
   const one = full(1, x.aval);
   const w = e.neg(e.log(e.mul(e.sub(one, x), e.add(one, x))));
   const horner = (coefficients: readonly number[], t: Tensor) =>
-    coefficients.slice(1).reduce((sum, c) => e.add(e.mul(sum, t), full(c, x.aval)), full(coefficients[0] ?? 0, x.aval));
+    coefficients
+      .slice(1)
+      .reduce(
+        (sum, c) => e.add(e.mul(sum, t), full(c, x.aval)),
+        full(coefficients[0] ?? 0, x.aval),
+      );
   const near = horner(CENTRE, e.sub(w, full(2.5, x.aval)));
   const far = horner(TAIL, e.sub(e.sqrt(e.maximum(w, full(5, x.aval))), full(3, x.aval)));
   return e.mul(x, e.select(e.less(w, full(5, x.aval)), near, far));

@@ -33,12 +33,22 @@ export function max(x: Tensor, axes?: Axes): Tensor {
 }
 
 /** Running sum along one axis. */
-export function cumsum(x: Tensor, axis: string | number, options: { readonly reverse?: boolean } = {}): Tensor {
+export function cumsum(
+  x: Tensor,
+  axis: string | number,
+  options: { readonly reverse?: boolean } = {},
+): Tensor {
   return r.cumsum(x, axisOf("cumsum", x.aval, axis), options.reverse ?? false);
 }
 
 /** Moves `axis` last for an op that works there. */
-function onLast(operation: string, x: Tensor, axis: string | number, f: (x: Tensor) => Tensor, keep: boolean): Tensor {
+function onLast(
+  operation: string,
+  x: Tensor,
+  axis: string | number,
+  f: (x: Tensor) => Tensor,
+  keep: boolean,
+): Tensor {
   const at = axisOf(operation, x.aval, axis);
   const order = [...x.dims.map((_, i) => i).filter((i) => i !== at), at];
   const y = f(transpose(x, order));

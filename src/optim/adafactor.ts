@@ -1,9 +1,9 @@
 /** @file Adafactor: Shazeer and Stern, arXiv:1804.04235, in the form that GLaM's published code has. */
 
+import { aval, without } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { broadcastTo, exp, log, maximum, rsqrt, scalar } from "../numpy/index.ts";
 import { fullLike } from "../ops/creation.ts";
-import { aval, without } from "../core/shape.ts";
 import type { Optimizer } from "./optimizer.ts";
 
 export interface AdafactorOptions {
@@ -21,8 +21,14 @@ export interface AdafactorState {
 }
 
 /** The two largest axes, the longer one last among equals by position. */
-function factoredAxes(dims: readonly number[], from: number): readonly [row: number, column: number] | undefined {
-  const [second, first] = dims.map((dim, axis) => ({ dim, axis })).sort((a, b) => a.dim - b.dim || a.axis - b.axis).slice(-2);
+function factoredAxes(
+  dims: readonly number[],
+  from: number,
+): readonly [row: number, column: number] | undefined {
+  const [second, first] = dims
+    .map((dim, axis) => ({ dim, axis }))
+    .sort((a, b) => a.dim - b.dim || a.axis - b.axis)
+    .slice(-2);
   if (first === undefined || second === undefined || second.dim < from) return undefined;
   return [second.axis, first.axis];
 }
@@ -43,12 +49,14 @@ export function adafactor(options: AdafactorOptions = {}): Optimizer<AdafactorSt
     init(param) {
       const axes = factoredAxes(param.dims, factorFrom);
       if (axes === undefined) return { full: fullLike(param, 0) };
-      const less = (axis: number) => fullLike(aval(param.dtype, without(param.dims, axis), without(param.names, axis)), 0);
+      const less = (axis: number) =>
+        fullLike(aval(param.dtype, without(param.dims, axis), without(param.names, axis)), 0);
       return { row: less(axes[1]), column: less(axes[0]) };
     },
     update(param, gradient, state, step, rate) {
       const beta2 = scalar(1).sub(exp(log(step.add(1)).mul(-0.8)));
-      const mixed = (old: Tensor, fresh: Tensor) => old.mul(beta2).add(fresh.mul(scalar(1).sub(beta2)));
+      const mixed = (old: Tensor, fresh: Tensor) =>
+        old.mul(beta2).add(fresh.mul(scalar(1).sub(beta2)));
       const v = gradient.square().add(1e-30);
       const { scaled, next } = precondition(gradient, v, state, mixed, factorFrom);
       const update = scaled.div(maximum(rms(scaled).mul(1 / clip), 1));
@@ -77,7 +85,10 @@ function precondition(
   const rowInR = rowAxis - (columnAxis < rowAxis ? 1 : 0);
   const balance = row.div(keep(row.mean(rowInR), row, rowInR));
   const along = (x: Tensor, axis: number) => keep(rsqrt(x), gradient, axis);
-  return { scaled: gradient.mul(along(balance, columnAxis)).mul(along(column, rowAxis)), next: { row, column } };
+  return {
+    scaled: gradient.mul(along(balance, columnAxis)).mul(along(column, rowAxis)),
+    next: { row, column },
+  };
 }
 
 /** x repeated along the axis that it lacks of `like`. */

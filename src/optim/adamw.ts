@@ -32,7 +32,10 @@ export function adamw(options: AdamWOptions = {}): Optimizer<AdamWState> {
       const second = state.second.mul(beta2).add(gradient.square().mul(1 - beta2));
       const debias = (beta: number) => scalar(1).sub(exp(step.add(1).mul(Math.log(beta))));
       const direction = first.div(debias(beta1)).div(second.div(debias(beta2)).sqrt().add(epsilon));
-      return { param: param.sub(direction.add(param.mul(weightDecay)).mul(rate)), state: { first, second } };
+      return {
+        param: param.sub(direction.add(param.mul(weightDecay)).mul(rate)),
+        state: { first, second },
+      };
     },
   };
 }

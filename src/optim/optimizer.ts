@@ -41,10 +41,17 @@ export function applyUpdates<P, S>(
   const grads = leaves(gradients, "gradients");
   const updates = leaves(params, "parameters").map((param, i) => {
     const gradient = grads[i];
-    if (gradient === undefined || states.length <= i) throw new Error("one gradient and one state per parameter");
+    if (gradient === undefined || states.length <= i)
+      throw new Error("one gradient and one state per parameter");
     return optimizer.update(param, gradient, states[i] as S, step, rate);
   });
-  return { params: withLeaves(params, updates.map(({ param }) => param)), states: updates.map(({ state }) => state) };
+  return {
+    params: withLeaves(
+      params,
+      updates.map(({ param }) => param),
+    ),
+    states: updates.map(({ state }) => state),
+  };
 }
 
 /** `√Σ g²` over all tensors of a tree. */
@@ -57,5 +64,8 @@ export function globalNorm(gradients: unknown): Tensor {
 /** Gradients scaled down so that their global norm is at most `limit`. */
 export function clipByGlobalNorm<P>(gradients: P, norm: Tensor, limit: number): P {
   const factor = scalar(limit).div(maximum(norm, limit));
-  return withLeaves(gradients, leaves(gradients).map((g) => g.mul(factor)));
+  return withLeaves(
+    gradients,
+    leaves(gradients).map((g) => g.mul(factor)),
+  );
 }

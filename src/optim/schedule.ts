@@ -17,7 +17,10 @@ export function cosine(peak: number, warmup: number, total: number, floor = 0.1)
   return (step) => {
     const rising = step.add(1).mul(peak / Math.max(1, warmup));
     const progress = minimum(maximum(step.sub(warmup).mul(1 / Math.max(1, total - warmup)), 0), 1);
-    const falling = cosineOf(progress.mul(Math.PI)).mul(0.5 * (1 - floor)).add(0.5 * (1 + floor)).mul(peak);
+    const falling = cosineOf(progress.mul(Math.PI))
+      .mul(0.5 * (1 - floor))
+      .add(0.5 * (1 + floor))
+      .mul(peak);
     return where(step.less(warmup), rising, falling);
   };
 }
@@ -28,6 +31,8 @@ function cosineOf(x: Tensor): Tensor {
   const square = t.square();
   // cos(π/2 + t) = −sin t = −t (1 − t²/3! + t⁴/5! − …)
   const coefficients = [-1 / 39916800, 1 / 362880, -1 / 5040, 1 / 120, -1 / 6, 1];
-  const series = coefficients.slice(1).reduce((sum, c) => sum.mul(square).add(c), fullLike(x, coefficients[0] ?? 0));
+  const series = coefficients
+    .slice(1)
+    .reduce((sum, c) => sum.mul(square).add(c), fullLike(x, coefficients[0] ?? 0));
   return t.mul(series).neg();
 }

@@ -6,5 +6,8 @@ import type { Optimizer } from "./optimizer.ts";
 export const sgd: Optimizer<readonly never[]> = {
   name: "sgd",
   init: () => [],
-  update: (param, gradient, state, _step, rate) => ({ param: param.sub(gradient.mul(rate)), state }),
+  update: (param, gradient, state, _step, rate) => ({
+    param: param.sub(gradient.mul(rate)),
+    state,
+  }),
 };

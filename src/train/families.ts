@@ -16,23 +16,50 @@ export async function modelFamilies(): Promise<readonly ModelFamily[]> {
     .sort()
     .map((folder) => join(MODELS, folder, index))
     .filter((file) => existsSync(file));
-  const modules = await Promise.all(files.map((file) => import(pathToFileURL(file).href) as Promise<{ readonly family: ModelFamily }>));
+  const modules = await Promise.all(
+    files.map(
+      (file) => import(pathToFileURL(file).href) as Promise<{ readonly family: ModelFamily }>,
+    ),
+  );
   return modules.map(({ family }) => family);
 }
 
 /** @throws ConfigError when no family has such a preset, with the nearest name */
 export async function openPreset(name: string, overrides: Overrides = {}): Promise<LanguageModel> {
+  return (await familyWith(name)).open(name, overrides);
+}
+
+/** Name of the family that has a preset. @throws ConfigError as `openPreset` */
+export async function familyOf(preset: string): Promise<string> {
+  return (await familyWith(preset)).name;
+}
+
+async function familyWith(name: string): Promise<ModelFamily> {
   const families = await modelFamilies();
   const family = families.find(({ presets }) => presets.some((preset) => preset.name === name));
-  if (family !== undefined) return family.open(name, overrides);
+  if (family !== undefined) return family;
   const known = families.flatMap(({ presets }) => presets.map((preset) => preset.name));
-  throw new ConfigError("CONFIG-01", `preset: "${name}" is not a preset; ${suggestion(name, known)}`);
+  throw new ConfigError(
+    "CONFIG-01",
+    `preset: "${name}" is not a preset; ${suggestion(name, known)}`,
+  );
 }
 
 /** The model of a saved run. @throws ConfigError when its family is gone */
-export async function restoreModel(config: { readonly preset: string; readonly family: string; readonly model: unknown; readonly training: unknown }): Promise<LanguageModel> {
+export async function restoreModel(config: {
+  readonly preset: string;
+  readonly family: string;
+  readonly model: unknown;
+  readonly training: unknown;
+}): Promise<LanguageModel> {
   const families = await modelFamilies();
   const family = families.find(({ name }) => name === config.family);
   if (family !== undefined) return family.restore(config.preset, config.model, config.training);
-  throw new ConfigError("CONFIG-01", `run: its model family "${config.family}" is not here; ${suggestion(config.family, families.map(({ name }) => name))}`);
+  throw new ConfigError(
+    "CONFIG-01",
+    `run: its model family "${config.family}" is not here; ${suggestion(
+      config.family,
+      families.map(({ name }) => name),
+    )}`,
+  );
 }

@@ -1,8 +1,8 @@
 /** @file What a model folder offers to the commands: presets, and a model that can be trained and sampled. */
 
 import type { Tensor } from "../core/tensor.ts";
-import type { Key } from "../numpy/random.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Key } from "../numpy/random.ts";
 import type { StepMetrics, TrainState } from "./step.ts";
 
 /** How a run trains; flags override a preset's values. */
@@ -37,8 +37,6 @@ export interface ModelFacts {
   readonly activatedParameters: number;
   /** Forward FLOPs per token, attention to a full context included. */
   readonly flopsPerToken: number;
-  /** Bytes of weights, gradients, optimiser state and kept activations while training. */
-  readonly memory: Readonly<Record<string, number>>;
   readonly sizes: Readonly<Record<string, string | number>>;
 }
 
@@ -55,18 +53,28 @@ export interface LanguageModel {
   /** Fresh weights, traced. */
   initial(key: Key): TrainState;
   /** One training step, traced. */
-  step(state: TrainState, tokens: Tensor, targets: Tensor): readonly [TrainState, StepMetrics<LanguageModelReport>];
+  step(
+    state: TrainState,
+    tokens: Tensor,
+    targets: Tensor,
+  ): readonly [TrainState, StepMetrics<LanguageModelReport>];
   /** Nats per token by the rule that sampling uses, traced. */
   evaluate(state: Pick<TrainState, "params" | "extra">, tokens: Tensor, targets: Tensor): Tensor;
   /** An empty cache for `length` places, traced. */
   startDecoding(batch: number, length: number): DecoderState;
   /** Logits `[batch, vocab]` after one more token `[batch, pos 1]` at place `at`, traced. */
-  decode(state: Pick<TrainState, "params" | "extra">, cache: DecoderState, ids: Tensor, at: Tensor): readonly [logits: Tensor, cache: DecoderState];
+  decode(
+    state: Pick<TrainState, "params" | "extra">,
+    cache: DecoderState,
+    ids: Tensor,
+    at: Tensor,
+  ): readonly [logits: Tensor, cache: DecoderState];
   facts(): ModelFacts;
 }
 
 /** Settings that a user may change from the outside. */
 export interface Overrides {
+  readonly layers?: number | undefined;
   readonly batch?: number | undefined;
   readonly length?: number | undefined;
   readonly steps?: number | undefined;

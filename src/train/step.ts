@@ -3,7 +3,13 @@
 import type { Tensor } from "../core/tensor.ts";
 import { leaves, withLeaves } from "../core/tree.ts";
 import { and, isFiniteElement, scalar, where } from "../numpy/index.ts";
-import { applyUpdates, clipByGlobalNorm, globalNorm, initOptimizer, type Optimizer } from "../optim/optimizer.ts";
+import {
+  applyUpdates,
+  clipByGlobalNorm,
+  globalNorm,
+  initOptimizer,
+  type Optimizer,
+} from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import { valueAndGradAux } from "../transforms/vjp.ts";
 
@@ -16,6 +22,8 @@ export interface TrainState<P = unknown, E = unknown> {
   readonly extra: E;
   /** Updates made so far, scalar float32. */
   readonly step: Tensor;
+  /** Batches seen so far, skipped ones included, scalar float32: the place in the data. */
+  readonly tried: Tensor;
   /** Updates skipped in a row because something was not finite, scalar float32. */
   readonly skipped: Tensor;
 }
@@ -43,7 +51,14 @@ export interface StepRecipe<P, E, R> {
 
 /** A fresh state around parameters, traced. */
 export function initialState<P, E>(params: P, extra: E, optimizer: Optimizer): TrainState<P, E> {
-  return { params, optimizer: initOptimizer(optimizer, params), extra, step: scalar(0), skipped: scalar(0) };
+  return {
+    params,
+    optimizer: initOptimizer(optimizer, params),
+    extra,
+    step: scalar(0),
+    tried: scalar(0),
+    skipped: scalar(0),
+  };
 }
 
 /**
@@ -63,26 +78,43 @@ export function trainingStep<P, E, R>(
   const norm = globalNorm(gradients);
   const rate = recipe.schedule(state.step);
   const clipped = clipByGlobalNorm(gradients, norm, recipe.clip);
-  const updated = applyUpdates(recipe.optimizer, state.params, clipped, state.optimizer, state.step, rate);
+  const updated = applyUpdates(
+    recipe.optimizer,
+    state.params,
+    clipped,
+    state.optimizer,
+    state.step,
+    rate,
+  );
   const good = and(isFiniteElement(loss), isFiniteElement(norm));
   const next = {
     params: updated.params,
     optimizer: updated.states,
     extra: recipe.nextExtra(state.extra, report, state.step),
     step: state.step.add(1),
+    tried: state.tried.add(1),
     skipped: scalar(0),
   };
-  const kept = { ...state, skipped: state.skipped.add(1) };
+  const kept = { ...state, tried: state.tried.add(1), skipped: state.skipped.add(1) };
   return [
     choose(good, next, kept),
-    { loss, gradientNorm: norm, learningRate: rate, skipped: where(good, 0, 1).mul(kept.skipped), report },
+    {
+      loss,
+      gradientNorm: norm,
+      learningRate: rate,
+      skipped: where(good, 0, 1).mul(kept.skipped),
+      report,
+    },
   ];
 }
 
 function choose<T>(good: Tensor, next: T, kept: T): T {
   const old = leaves(kept);
-  return withLeaves(next, leaves(next).map((tensor, i) => {
-    const before = old[i];
-    return before === undefined ? tensor : where(good, tensor, before);
-  }));
+  return withLeaves(
+    next,
+    leaves(next).map((tensor, i) => {
+      const before = old[i];
+      return before === undefined ? tensor : where(good, tensor, before);
+    }),
+  );
 }

@@ -9,7 +9,7 @@ import { sameDims, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { leaves, structureOf, withLeaves } from "../core/tree.ts";
 import { fullLike } from "../ops/creation.ts";
-import { refill, trace, lookUp } from "./trace.ts";
+import { lookUp, refill, trace } from "./trace.ts";
 
 /**
  * Values and directional derivatives of `f`.

@@ -8,7 +8,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { leaves, withLeaves } from "../core/tree.ts";
 import { repeat } from "../ops/families.ts";
 import { reshape, transpose } from "../ops/layout.ts";
-import { abstract, refill, trace, lookUp } from "./trace.ts";
+import { abstract, lookUp, refill, trace } from "./trace.ts";
 
 /** Which axis of each argument is mapped, by index or name; null passes the argument whole. */
 export type InAxes = readonly (number | string | null)[];

@@ -16,6 +16,8 @@ export interface GraphParts {
   /** Lets a value leave the graph under a name of its own; it may be an input, or leave twice. */
   publish(x: OnnxValue, name: string): void;
   readonly nodes: readonly OnnxNode[];
+  /** What every node's output is. */
+  readonly values: ReadonlyMap<string, OnnxValue>;
   readonly initializers: readonly OnnxTensor[];
 }
 
@@ -25,11 +27,14 @@ export function createEmitter(): GraphParts {
   const initializers: OnnxTensor[] = [];
   const constants = new Map<string, OnnxValue>();
   const written = new Map<string, OnnxValue[]>();
+  const values = new Map<string, OnnxValue>();
   let count = 0;
 
   /** Equal nodes are written once: lowerings may ask for the same building block twice. */
   const nodesOf = (spec: OnnxNodeSpec): OnnxValue[] => {
-    const wanted = spec.outputs.map((form) => (form === null ? "-" : `${form.dtype}[${form.dims}]`));
+    const wanted = spec.outputs.map((form) =>
+      form === null ? "-" : `${form.dtype}[${form.dims}]`,
+    );
     const key = `${spec.op} ${spec.inputs.map((x) => x?.name)} ${JSON.stringify(spec.attributes ?? {})} ${wanted}`;
     const values = written.get(key) ?? write(spec);
     written.set(key, values);
@@ -38,8 +43,9 @@ export function createEmitter(): GraphParts {
 
   const write = (spec: OnnxNodeSpec): OnnxValue[] => {
     const outputs = spec.outputs.map((form) =>
-      form === null ? null : { ...form, name: `v${count++}` },
+      form === null ? null : { dtype: form.dtype, dims: form.dims, name: `v${count++}` },
     );
+    for (const output of outputs) if (output !== null) values.set(output.name, output);
     nodes.push({
       op: spec.op,
       domain: spec.domain ?? "",
@@ -112,6 +118,7 @@ export function createEmitter(): GraphParts {
 
   return {
     publish,
+    values,
     emitter: { nodes: nodesOf, node, constant, exact, reshape, transpose },
     nodes,
     initializers,

@@ -16,15 +16,22 @@ import type { OnnxGraph, OnnxTensor, OnnxValueInfo } from "./proto.ts";
  *   of last inputs that become constants of the graph, which ONNX Runtime then folds
  * @throws EngineError for a dtype that the engine lacks
  */
-export function lowerToOnnx(
+export function lowerToOnnx(program: Program, options: LoweringOptions = {}): OnnxGraph {
+  return lowerWithValues(program, options).graph;
+}
+
+export interface LoweringOptions {
+  readonly inputs?: readonly string[];
+  readonly outputs?: readonly string[];
+  readonly constants?: readonly Tensor[];
+}
+
+/** The graph, and the form of every value that its nodes make. */
+export function lowerWithValues(
   program: Program,
-  options: {
-    readonly inputs?: readonly string[];
-    readonly outputs?: readonly string[];
-    readonly constants?: readonly Tensor[];
-  } = {},
-): OnnxGraph {
-  const { emitter, publish, nodes, initializers } = createEmitter();
+  options: LoweringOptions = {},
+): { readonly graph: OnnxGraph; readonly values: ReadonlyMap<string, OnnxValue> } {
+  const { emitter, publish, nodes, initializers, values: made } = createEmitter();
   const values = new Map<Variable, OnnxValue>();
   const constants = options.constants ?? [];
   const free = program.inputs.length - constants.length;
@@ -64,7 +71,15 @@ export function lowerToOnnx(
     publish(emitter.exact(lookUp(values, v), v.aval.dims), name);
     return { name, dtype: v.aval.dtype, dims: v.aval.dims };
   });
-  return { name: program.name, nodes, initializers: [...initializers, ...fixed], inputs, outputs, metadata: {} };
+  const graph = {
+    name: program.name,
+    nodes,
+    initializers: [...initializers, ...fixed],
+    inputs,
+    outputs,
+    metadata: {},
+  };
+  return { graph, values: made };
 }
 
 function lookUp(values: ReadonlyMap<Variable, OnnxValue>, v: Variable): OnnxValue {

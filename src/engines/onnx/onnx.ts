@@ -48,7 +48,10 @@ export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<
 /** Constants above this total stay inputs: a graph must not carry somebody's weights. */
 const EMBED_LIMIT = 16 * 2 ** 20;
 
-function divideConstants(all: readonly Tensor[]): { readonly constants: readonly Tensor[]; readonly inputs: readonly Tensor[] } {
+function divideConstants(all: readonly Tensor[]): {
+  readonly constants: readonly Tensor[];
+  readonly inputs: readonly Tensor[];
+} {
   const bytes = all.reduce((total, x) => total + sizeOf(x.dims) * dtypeFacts(x.dtype).bytes, 0);
   return bytes <= EMBED_LIMIT ? { constants: all, inputs: [] } : { constants: [], inputs: all };
 }
@@ -67,7 +70,12 @@ class OnnxExecutable implements Executable {
   readonly #spare = new Map<string, TypedArray[]>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(program: Program, session: OnnxSession, donated: readonly boolean[], constants: readonly Tensor[]) {
+  constructor(
+    program: Program,
+    session: OnnxSession,
+    donated: readonly boolean[],
+    constants: readonly Tensor[],
+  ) {
     this.#program = program;
     this.#session = session;
     this.#donated = donated;
@@ -82,7 +90,11 @@ class OnnxExecutable implements Executable {
   }
 
   async #runNow(inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
-    const arrays = [...inputs, ...this.#constants].map((x) => ({ dtype: x.dtype, dims: x.dims, data: x.data() }));
+    const arrays = [...inputs, ...this.#constants].map((x) => ({
+      dtype: x.dtype,
+      dims: x.dims,
+      data: x.data(),
+    }));
     const outputs = this.#program.outputs.map(({ aval }) => ({
       dtype: aval.dtype,
       dims: aval.dims,

@@ -55,7 +55,9 @@ export const referenceEngine: Engine = {
   name: "reference",
   compile: async (program, { constants }): Promise<Executable> => ({
     run: async (inputs: readonly Tensor[]) => {
-      const arrays = [...inputs, ...constants].map((x): NdArray => ({ dtype: x.dtype, dims: x.dims, data: x.data() }));
+      const arrays = [...inputs, ...constants].map(
+        (x): NdArray => ({ dtype: x.dtype, dims: x.dims, data: x.data() }),
+      );
       return interpret(program, arrays).map((y, i) =>
         stored(program.outputs[i]?.aval ?? { dtype: y.dtype, dims: y.dims, names: [] }, y.data),
       );

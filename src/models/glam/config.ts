@@ -123,7 +123,12 @@ const NANO_TRAINING: TrainingConfig = {
 
 /** Every preset, small ones first. */
 export const PRESETS: readonly GlamPreset[] = [
-  { name: "glam-nano", summary: "8 experts, bytes; trains on a laptop in minutes", model: NANO, training: NANO_TRAINING },
+  {
+    name: "glam-nano",
+    summary: "8 experts, bytes; trains on a laptop in minutes",
+    model: NANO,
+    training: NANO_TRAINING,
+  },
   {
     name: "glam-nano-dense",
     summary: "glam-nano without experts",
@@ -157,10 +162,20 @@ export const PRESETS: readonly GlamPreset[] = [
 export function presetByName(name: string): GlamPreset {
   const preset = PRESETS.find((known) => known.name === name);
   if (preset !== undefined) return preset;
-  throw new ConfigError("CONFIG-01", `preset: "${name}" is not a preset; ${suggestion(name, PRESETS.map((known) => known.name))}`);
+  throw new ConfigError(
+    "CONFIG-01",
+    `preset: "${name}" is not a preset; ${suggestion(
+      name,
+      PRESETS.map((known) => known.name),
+    )}`,
+  );
 }
 
 /** Slots per expert and group for a batch. @throws ConfigError when an expert would have none */
 export function slotsFor(model: GlamConfig, batch: number, length: number): number {
-  return slotsPerExpert(tokensPerGroup(model.grouping, batch, length), model.experts, model.capacityFactor);
+  return slotsPerExpert(
+    tokensPerGroup(model.grouping, batch, length),
+    model.experts,
+    model.capacityFactor,
+  );
 }

@@ -41,7 +41,14 @@ export function glamParams(config: GlamConfig): Glam<nn.ParamSpec> {
       attention: nn.attentionParams(config),
       mlpNorm: nn.rmsNormParam(embed),
       ...(isSparse(config, i)
-        ? { moe: nn.moeParams({ embed, mlp, expert: config.experts, activation: config.activation }) }
+        ? {
+            moe: nn.moeParams({
+              embed,
+              mlp,
+              expert: config.experts,
+              activation: config.activation,
+            }),
+          }
         : { mlp: nn.gatedFeedForwardParams(embed, mlp) }),
     })),
     finalNorm: nn.rmsNormParam(embed),
@@ -63,7 +70,12 @@ export interface GlamOutput {
  *
  * @param ids - int32 `[batch, pos]`
  */
-export function glam(p: Glam<Tensor>, ids: Tensor, config: GlamConfig, routing: LayerRouting): GlamOutput {
+export function glam(
+  p: Glam<Tensor>,
+  ids: Tensor,
+  config: GlamConfig,
+  routing: LayerRouting,
+): GlamOutput {
   const routings: nn.Routing[] = [];
   let x = nn.embed(p.embedding, ids).as("batch pos embed");
   for (const layer of p.layers) {
@@ -73,10 +85,20 @@ export function glam(p: Glam<Tensor>, ids: Tensor, config: GlamConfig, routing: 
   return { logits: nn.unembed(p.embedding, nn.rmsNorm(p.finalNorm, x)), routings };
 }
 
-function feedForward(layer: GlamLayer<Tensor>, x: Tensor, config: GlamConfig, routing: LayerRouting, routings: nn.Routing[]): Tensor {
+function feedForward(
+  layer: GlamLayer<Tensor>,
+  x: Tensor,
+  config: GlamConfig,
+  routing: LayerRouting,
+  routings: nn.Routing[],
+): Tensor {
   if (layer.mlp !== undefined) return nn.gatedFeedForward(layer.mlp, x);
   if (layer.moe === undefined) throw new Error("a layer is dense or sparse");
-  const call = { ...routing(routings.length), grouping: config.grouping, activation: config.activation };
+  const call = {
+    ...routing(routings.length),
+    grouping: config.grouping,
+    activation: config.activation,
+  };
   const [y, used] = nn.moe(layer.moe, x, call);
   routings.push(used);
   return y;
@@ -106,7 +128,13 @@ export function glamStep(
   p.layers.forEach((layer, i) => {
     const before = cache[i];
     if (before === undefined) throw new Error("the cache has one entry per layer");
-    const [y, after] = nn.cachedAttention(layer.attention, nn.rmsNorm(layer.attentionNorm, x), before, at, config);
+    const [y, after] = nn.cachedAttention(
+      layer.attention,
+      nn.rmsNorm(layer.attentionNorm, x),
+      before,
+      at,
+      config,
+    );
     grown.push(after);
     x = x.add(y);
     x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));
@@ -114,4 +142,3 @@ export function glamStep(
   const logits = nn.unembed(p.embedding, nn.rmsNorm(p.finalNorm, x));
   return { logits: logits.reshape([x.size("batch"), config.vocab], "batch vocab"), cache: grown };
 }
-

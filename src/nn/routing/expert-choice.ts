@@ -28,7 +28,12 @@ const route: Router = (logits, slots) => {
 function unserved(token: Tensor, tokens: number): Tensor {
   const [group, expert, slot] = token.dims as [number, number, number];
   const at = token.reshape([group, expert * slot]);
-  const served = scatterAdd(full(1, [group, expert * slot]), { at, size: tokens, batch: 1, as: null });
+  const served = scatterAdd(full(1, [group, expert * slot]), {
+    at,
+    size: tokens,
+    batch: 1,
+    as: null,
+  });
   return where(served.less(0.5), 1, 0).mean();
 }
 
@@ -62,4 +67,3 @@ export const expertChoice: RoutingRule = {
   route,
   deployed: byThreshold,
 };
-

@@ -54,8 +54,15 @@ export function slotsPerExpert(tokens: number, experts: number, capacityFactor: 
   const slots = Math.floor((tokens * capacityFactor) / experts);
   if (slots >= 1 && slots <= tokens) return slots;
   const least = experts / tokens;
-  throw new ConfigError("CONFIG-01", `router: a capacity factor of ${capacityFactor} gives each of ${experts} experts ${slots} slots.`, [
-    ["group", `${tokens} tokens`],
-    ["fix", `choose capacityFactor from ${Number(least.toPrecision(3))} to ${experts}, or a larger batch (a causal group holds one token per sequence)`],
-  ]);
+  throw new ConfigError(
+    "CONFIG-01",
+    `router: a capacity factor of ${capacityFactor} gives each of ${experts} experts ${slots} slots.`,
+    [
+      ["group", `${tokens} tokens`],
+      [
+        "fix",
+        `choose capacityFactor from ${Number(least.toPrecision(3))} to ${experts}, or a larger batch (a causal group holds one token per sequence)`,
+      ],
+    ],
+  );
 }

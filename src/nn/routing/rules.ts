@@ -11,5 +11,11 @@ export const ROUTING_RULES: readonly RoutingRule[] = [expertChoice, gshardTop2, 
 export function routingRule(name: string): RoutingRule {
   const rule = ROUTING_RULES.find((known) => known.name === name);
   if (rule !== undefined) return rule;
-  throw new ConfigError("CONFIG-01", `router: "${name}" is not a router; ${suggestion(name, ROUTING_RULES.map((known) => known.name))}`);
+  throw new ConfigError(
+    "CONFIG-01",
+    `router: "${name}" is not a router; ${suggestion(
+      name,
+      ROUTING_RULES.map((known) => known.name),
+    )}`,
+  );
 }

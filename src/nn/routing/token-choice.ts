@@ -2,7 +2,19 @@
 
 import { aval } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { cumsum, divide, einsum, full, less, max, oneHot, scatterAdd, softmax, topK, where } from "../../numpy/index.ts";
+import {
+  cumsum,
+  divide,
+  einsum,
+  full,
+  less,
+  max,
+  oneHot,
+  scatterAdd,
+  softmax,
+  topK,
+  where,
+} from "../../numpy/index.ts";
 import { iota } from "../../ops/creation.ts";
 import { convert } from "../../ops/elementwise.ts";
 import type { Router, Routing, RoutingRule } from "./routing.ts";
@@ -25,7 +37,10 @@ function placeInLine(mask: Tensor, taken: Tensor): Tensor {
  * Fills slots choice after choice, in token order. A choice past the last slot is dropped, but all
  * first choices come before any second one.
  */
-function fillSlots(choices: readonly Choice[], slots: number): Pick<Routing, "token" | "weight" | "dropped" | "load"> {
+function fillSlots(
+  choices: readonly Choice[],
+  slots: number,
+): Pick<Routing, "token" | "weight" | "dropped" | "load"> {
   const [first] = choices;
   if (first === undefined) throw new Error("a router makes at least one choice");
   const [group, tokens, experts] = first.mask.dims as [number, number, number];
@@ -42,7 +57,11 @@ function fillSlots(choices: readonly Choice[], slots: number): Pick<Routing, "to
     // Dropped choices go to one slot past the end, which is cut off.
     const at = where(fits, expert.mul(slots).add(place), experts * slots).astype("int32");
     const put = (rows: Tensor) =>
-      scatterAdd(rows, { at, size: experts * slots + 1, batch: 1, as: null }).slice(1, 0, experts * slots);
+      scatterAdd(rows, { at, size: experts * slots + 1, batch: 1, as: null }).slice(
+        1,
+        0,
+        experts * slots,
+      );
     token = token.add(put(counting));
     weight = weight.add(put(share));
     kept = kept.add(where(fits, 1, 0));
@@ -84,12 +103,20 @@ const top2: Router = (logits, slots) => {
   const total = values.sum("slot").add(1e-9);
   const choices = values.dims[2] === 1 ? [0] : [0, 1];
   const picked = choices.map((rank): Choice => {
-    const at = indices.slice("slot", rank, rank + 1).reshape(indices.dims.slice(0, 2), "group token");
-    const gate = values.slice("slot", rank, rank + 1).reshape(values.dims.slice(0, 2), "group token");
+    const at = indices
+      .slice("slot", rank, rank + 1)
+      .reshape(indices.dims.slice(0, 2), "group token");
+    const gate = values
+      .slice("slot", rank, rank + 1)
+      .reshape(values.dims.slice(0, 2), "group token");
     return { mask: oneHot(at, experts, "expert"), weight: gate.div(total) };
   });
   const first = picked[0]?.mask ?? gates;
-  return { ...fillSlots(picked, slots), auxLoss: balanceLoss(gates, first), threshold: full(0, [experts], "expert") };
+  return {
+    ...fillSlots(picked, slots),
+    auxLoss: balanceLoss(gates, first),
+    threshold: full(0, [experts], "expert"),
+  };
 };
 
 /** Switch top-1: the best expert, weighted by its raw gate. */
@@ -99,7 +126,11 @@ const top1: Router = (logits, slots) => {
   const { indices } = topK(gates, { along: "expert", k: 1, as: "slot" });
   const mask = oneHot(indices.reshape(indices.dims.slice(0, 2), "group token"), experts, "expert");
   const choice = { mask, weight: max(gates, "expert") };
-  return { ...fillSlots([choice], slots), auxLoss: balanceLoss(gates, mask), threshold: full(0, [experts], "expert") };
+  return {
+    ...fillSlots([choice], slots),
+    auxLoss: balanceLoss(gates, mask),
+    threshold: full(0, [experts], "expert"),
+  };
 };
 
 /** With a slot for every token nothing is dropped, so no token depends on another. */
@@ -120,4 +151,3 @@ export const switchTop1: RoutingRule = {
   route: top1,
   deployed: dropless(top1),
 };
-

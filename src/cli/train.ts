@@ -1,0 +1,250 @@
+/** @file `train`: fits a preset to a text and writes a run folder. */
+
+import { fileURLToPath } from "node:url";
+import { DataError } from "../core/errors.ts";
+import { formatCount, formatSeconds } from "../core/text.ts";
+import { createBatches } from "../data/batches.ts";
+import { openCorpus } from "../data/corpus.ts";
+import { createOnnxEngine } from "../engines/onnx/onnx.ts";
+import { familyOf, openPreset } from "../train/families.ts";
+import { type StepProgress, trainLoop } from "../train/loop.ts";
+import type { LanguageModel } from "../train/model.ts";
+import { openRun } from "../train/run-folder.ts";
+import { type Command, defineCommand } from "./command.ts";
+import type { CommandContext } from "./context.ts";
+import { createProgress } from "./progress.ts";
+import { versionFacts } from "./version.ts";
+
+export const command: Command = defineCommand({
+  name: "train",
+  summary: "Train a preset and write checkpoints",
+  positionals: [
+    { name: "preset", help: "model, sizes and recipe together, e.g. glam-nano", required: true },
+  ],
+  options: {
+    data: {
+      type: "string",
+      default: "moby-dick",
+      help: "a corpus by name, or a path to a text file or folder",
+    },
+    out: {
+      type: "string",
+      default: undefined,
+      help: "folder for checkpoints, metrics and report; runs/<preset>-<date> when absent",
+    },
+    steps: {
+      type: "int",
+      default: undefined,
+      min: 1,
+      help: "updates in all, resumed ones included; the preset's when absent",
+    },
+    batch: { type: "int", default: undefined, min: 1, help: "sequences per step" },
+    length: {
+      type: "int",
+      default: undefined,
+      min: 2,
+      unit: "tokens",
+      help: "tokens per sequence",
+    },
+    learningRate: { type: "float", default: undefined, min: 0, help: "peak learning rate" },
+    router: {
+      type: "string",
+      default: undefined,
+      help: "expert-choice, gshard-top2 or switch-top1",
+    },
+    grouping: {
+      type: "string",
+      default: undefined,
+      help: "position (causal) or leaky-batch (as the paper trained; sees later tokens)",
+    },
+    capacityFactor: {
+      type: "float",
+      default: undefined,
+      min: 0,
+      help: "experts that serve a token on average",
+    },
+    seed: { type: "int", default: 0, min: 0, help: "fixes weights and data order" },
+    saveEvery: {
+      type: "int",
+      default: 100,
+      min: 1,
+      unit: "steps",
+      help: "steps between checkpoints",
+    },
+    sampleEvery: {
+      type: "int",
+      default: 0,
+      min: 0,
+      unit: "steps",
+      help: "steps between samples and evaluations; 0 for the end only",
+    },
+    prompt: { type: "string", default: "The whale", help: "start of the samples" },
+    threads: {
+      type: "int",
+      default: 0,
+      min: 0,
+      help: "threads of one computation; 0 for one per core",
+    },
+    resume: { type: "flag", default: false, help: "go on from the newest checkpoint in --out" },
+  },
+  examples: [
+    "meshloom train glam-nano --steps 300 --data my-book.txt",
+    "meshloom train glam-nano --out runs/one --resume",
+  ],
+
+  async run(options, context) {
+    const model = await openPreset(options.preset, options);
+    const corpus = await openCorpus(options.data);
+    const tokens = model.tokenizer.encode(new TextDecoder().decode(corpus.bytes));
+    const { batch, length, steps } = model.training;
+    const batches = createBatches({
+      tokens,
+      batch,
+      length,
+      seed: options.seed,
+      validationFraction: 0.05,
+    });
+    if (batches.validation().length === 0) {
+      throw new DataError(
+        "DATA-01",
+        `train: ${corpus.name} is too short to hold back text for evaluation.`,
+        [
+          ["tokens", `${tokens.length}`],
+          ["fix", "choose a longer text, or a smaller --batch or --length"],
+        ],
+      );
+    }
+    const config = await runConfig(options, model, corpus.name, corpus.sha256);
+    const folder = options.out ?? `runs/${options.preset}-${timestamp(new Date())}`;
+    const run = await openRun(folder, { resume: options.resume, config });
+    try {
+      for (const note of run.notes) context.log(note);
+      const engine = await createOnnxEngine();
+      introduce(context, model, corpus.name, tokens.length, folder);
+      const progress = createProgress({
+        total: steps,
+        unit: "steps",
+        interactive: context.interactive,
+        write: context.json ? () => undefined : context.write,
+        now: () => performance.now(),
+      });
+      const started = performance.now();
+      const result = await trainLoop({
+        model,
+        batches,
+        run,
+        seed: options.seed,
+        steps,
+        saveEvery: options.saveEvery,
+        sampleEvery: options.sampleEvery,
+        prompt: options.prompt,
+        config,
+        engine: { engine, threads: options.threads },
+        signal: context.signal,
+        onStep: (step) => {
+          if (context.json) context.out(JSON.stringify(jsonStep(step)));
+          progress.update(step.step, {
+            loss: step.loss.toFixed(3),
+            "tokens/s": formatCount(Math.round(step.tokensPerSecond)),
+          });
+        },
+        onNotice: (line) => progress.note(line),
+        onSample: (step, text, evalLoss) => {
+          if (context.json) context.out(JSON.stringify({ step, evalLoss, sample: text }));
+          else
+            progress.note(
+              `\nstep ${step}: ${bits(evalLoss).toFixed(3)} bits per byte on held-out text\n\n${indent(text)}\n`,
+            );
+        },
+      });
+      const seconds = (performance.now() - started) / 1000;
+      const done = result.finished
+        ? `done: ${result.step} steps in ${formatSeconds(seconds)}`
+        : `stopped after step ${result.step}; go on with: meshloom train ${options.preset} --out ${folder} --resume`;
+      progress.finish(done);
+      if (context.json) {
+        context.out(
+          JSON.stringify({
+            done: result.finished,
+            run: folder,
+            step: result.step,
+            seconds: Number(seconds.toFixed(1)),
+            bitsPerByte: Number.isNaN(result.evalLoss) ? null : bits(result.evalLoss),
+          }),
+        );
+      } else if (result.finished) {
+        context.out(`run      ${folder}`);
+        context.out(`report   ${folder}/report.html`);
+        context.out(`sample   meshloom sample ${folder} --prompt "Call me"`);
+      }
+    } finally {
+      await run.close();
+    }
+  },
+});
+
+/** Bits per byte from nats per byte-token. */
+function bits(nats: number): number {
+  return nats / Math.LN2;
+}
+
+function jsonStep({
+  step,
+  loss,
+  tokensPerSecond,
+  gradientNorm,
+  learningRate,
+}: StepProgress): object {
+  return { step, loss, tokensPerSecond: Math.round(tokensPerSecond), gradientNorm, learningRate };
+}
+
+async function runConfig(
+  options: { readonly preset: string; readonly seed: number; readonly saveEvery: number },
+  model: LanguageModel,
+  data: string,
+  sha256: string,
+) {
+  return {
+    preset: options.preset,
+    family: await familyOf(options.preset),
+    model: model.model,
+    training: model.training,
+    data: {
+      name: data,
+      sha256,
+      tokenizer: model.tokenizer.name,
+      length: model.training.length,
+      batch: model.training.batch,
+      seed: options.seed,
+    },
+    meshloom: versionFacts(fileURLToPath(new URL("../../", import.meta.url))).version,
+  };
+}
+
+function introduce(
+  { log }: CommandContext,
+  model: LanguageModel,
+  corpus: string,
+  tokens: number,
+  folder: string,
+): void {
+  const { parameters, activatedParameters } = model.facts();
+  log(
+    `${model.preset}: ${formatCount(parameters)} parameters, ${formatCount(activatedParameters)} used by each token`,
+  );
+  log(
+    `data: ${corpus}, ${formatCount(tokens)} ${model.tokenizer.name} tokens; run folder: ${folder}`,
+  );
+}
+
+function indent(text: string): string {
+  return text
+    .split("\n")
+    .map((line) => `    ${line}`)
+    .join("\n");
+}
+
+/** `2026-11-24T18-02-11`, fit for a folder name. */
+function timestamp(date: Date): string {
+  return date.toISOString().slice(0, 19).replaceAll(":", "-");
+}
