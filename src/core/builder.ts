@@ -133,6 +133,11 @@ export function onBehalfOf<T>(source: SourceLine, write: () => T): T {
   }
 }
 
+/** Runs `write` as one line: all its equations get the source of this call, captured once. */
+export function asOneLine<T>(write: () => T): T {
+  return onBehalfOf(inherited ?? captureSource(), write);
+}
+
 /** Whether ops are being recorded. */
 export function isTracing(): boolean {
   return stack.length > 0;

@@ -20,24 +20,57 @@ const MACHINERY = ["core", "ops", "transforms", "numpy", "engines"].map(
   (folder) => HOME + sep + folder + sep,
 );
 
-interface Frame {
-  readonly file: string;
-  readonly line: number;
-  readonly scope: string;
-}
-
 /**
  * The innermost line outside Meshloom, else the innermost line of its layers and models.
  *
  * Captures through V8's structured stack, which costs about 10 µs; the text form costs five times that.
  */
 export function captureSource(): SourceLine {
-  return chooseFrame(stackFrames(captureSource));
+  const { prepareStackTrace, stackTraceLimit } = Error;
+  const holder: { stack?: unknown } = {};
+  try {
+    Error.stackTraceLimit = 40;
+    Error.prepareStackTrace = (_error, sites) => sites;
+    Error.captureStackTrace(holder, captureSource);
+    return chooseSite(holder.stack as NodeJS.CallSite[]);
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace;
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+function chooseSite(sites: readonly NodeJS.CallSite[]): SourceLine {
+  let own: NodeJS.CallSite | undefined;
+  for (const site of sites) {
+    const place = placeOf(filePath(site.getFileName()));
+    if (place === "user") return lineOf(site);
+    if (place === "layer") own ??= site;
+  }
+  return own === undefined ? NO_SOURCE : lineOf(own);
+}
+
+function lineOf(site: NodeJS.CallSite): SourceLine {
+  const file = filePath(site.getFileName()) ?? "";
+  return { file, line: site.getLineNumber() ?? 0, scope: site.getFunctionName() ?? "" };
+}
+
+const places = new Map<string, "user" | "layer" | "machinery">();
+
+/** Whose file it is: the user's, one of our layers and models, or the machinery below them. */
+function placeOf(file: string | undefined): "user" | "layer" | "machinery" {
+  if (file === undefined) return "machinery";
+  const known = places.get(file);
+  if (known !== undefined) return known;
+  const ours = file.startsWith(HOME + sep) && !file.endsWith(".test.ts");
+  const low = MACHINERY.some((folder) => file.startsWith(folder));
+  const place = !ours ? "user" : low ? "machinery" : "layer";
+  places.set(file, place);
+  return place;
 }
 
 /** The line of the user that led to a thrown error, read from its stack. */
 export function sourceOfError(error: Error): SourceLine {
-  const frames = (error.stack ?? "").split("\n").flatMap((text): Frame[] => {
+  const frames = (error.stack ?? "").split("\n").flatMap((text): SourceLine[] => {
     const match = /^\s+at (?:(.*?) \()?((?:file:|\/|[A-Z]:\\).*?):(\d+):\d+\)?$/.exec(text);
     const file = filePath(match?.[2]);
     if (match === null || file === undefined || file.includes(`${sep}node_modules${sep}`))
@@ -47,38 +80,22 @@ export function sourceOfError(error: Error): SourceLine {
   return chooseFrame(frames);
 }
 
-function chooseFrame(frames: readonly Frame[]): SourceLine {
-  let own: Frame | undefined;
-  for (const frame of frames) {
-    if (!frame.file.startsWith(HOME + sep) || frame.file.endsWith(".test.ts")) return frame;
-    if (own === undefined && !MACHINERY.some((folder) => frame.file.startsWith(folder)))
-      own = frame;
-  }
-  return own ?? NO_SOURCE;
+function chooseFrame(frames: readonly SourceLine[]): SourceLine {
+  const user = frames.find(({ file }) => placeOf(file) === "user");
+  return user ?? frames.find(({ file }) => placeOf(file) === "layer") ?? NO_SOURCE;
 }
 
-function stackFrames(below: (...args: never[]) => unknown): Frame[] {
-  const { prepareStackTrace, stackTraceLimit } = Error;
-  const holder: { stack?: unknown } = {};
-  try {
-    Error.stackTraceLimit = 40;
-    Error.prepareStackTrace = (_error, sites) => sites;
-    Error.captureStackTrace(holder, below);
-    const sites = holder.stack as NodeJS.CallSite[];
-    return sites.flatMap((site) => {
-      const file = filePath(site.getFileName());
-      if (file === undefined || file.includes(`${sep}node_modules${sep}`)) return [];
-      return [{ file, line: site.getLineNumber() ?? 0, scope: site.getFunctionName() ?? "" }];
-    });
-  } finally {
-    Error.prepareStackTrace = prepareStackTrace;
-    Error.stackTraceLimit = stackTraceLimit;
-  }
-}
+const paths = new Map<string, string | undefined>();
 
+/** Path of a file of the project or its user; undefined for Node's own and for packages. */
 function filePath(name: string | null | undefined): string | undefined {
-  if (name == null || name.startsWith("node:")) return undefined;
-  return name.startsWith("file:") ? fileURLToPath(name.split("?")[0] ?? name) : name;
+  if (name == null) return undefined;
+  const known = paths.get(name);
+  if (known !== undefined || paths.has(name)) return known;
+  const path = name.startsWith("file:") ? fileURLToPath(name.split("?")[0] ?? name) : name;
+  const foreign = name.startsWith("node:") || path.includes(`${sep}node_modules${sep}`);
+  paths.set(name, foreign ? undefined : path);
+  return foreign ? undefined : path;
 }
 
 /** `model.ts:12 in feedForward`, relative to the working folder; empty for the system's own. */

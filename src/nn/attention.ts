@@ -66,7 +66,7 @@ export function causalAttention(p: Attention<Tensor>, x: Tensor, config: Attenti
     arange(pos, "pos").broadcastTo(grid(pos, pos)),
     arange(pos, "mem").broadcastTo(grid(pos, pos)),
   );
-  const bias = where(causal, positionBias(p.bias, pos, pos), MASKED);
+  const bias = where(causal, positionBias(p.bias, pos), MASKED);
   return mix(p, q, k, v, bias, config);
 }
 

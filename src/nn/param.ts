@@ -1,5 +1,6 @@
 /** @file Parameters, declared once: axes with their sizes, and how they start. */
 
+import { asOneLine } from "../core/builder.ts";
 import type { DType } from "../core/dtype.ts";
 import { aval, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -66,7 +67,7 @@ function isSpec(node: unknown): node is ParamSpec {
 /** Fresh parameters. Each draws from `key` folded with its own path, so adding one changes no other. */
 export function initialise<T>(specs: T, key: random.Key): Realised<T> {
   return rebuildWith(specs, isSpec, (spec, path) =>
-    spec.init(random.fold(key, path), spec),
+    asOneLine(() => spec.init(random.fold(key, path), spec)),
   ) as Realised<T>;
 }
 

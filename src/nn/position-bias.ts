@@ -1,7 +1,7 @@
 /** @file Relative position bias in T5's buckets: near distances exactly, far ones on a log scale. */
 
 import { fromData, type Tensor } from "../core/tensor.ts";
-import { einsum, oneHot } from "../numpy/index.ts";
+import { broadcastTo, einsum, full, oneHot } from "../numpy/index.ts";
 import { normal, type ParamSpec, param } from "./param.ts";
 
 export const BUCKETS = 32;
@@ -24,20 +24,24 @@ export function bucketOf(distance: number): number {
   return Math.min(BUCKETS - 1, exact + Math.floor(far));
 }
 
-/** int32 buckets `[pos, mem]` for queries at `start, start + 1 …` and keys at `0, 1 …`. */
-export function bucketTable(pos: number, mem: number, start = 0): Int32Array {
-  return Int32Array.from({ length: pos * mem }, (_, i) =>
-    bucketOf(start + Math.floor(i / mem) - (i % mem)),
-  );
+/** The bias of every pair of a query and a key of one sequence: `[head, pos, mem]`. */
+export function positionBias(p: Tensor, length: number): Tensor {
+  const heads = p.size("head");
+  const around = 2 * length;
+  // One number per offset mem − pos, negative offsets at the end, as on a circle of 2·length places.
+  const circle = einsum("head bucket, offset bucket -> head offset", p, oneHot(circleBuckets(length), BUCKETS, "bucket"));
+  // Rows of equal circles, read in strides one shorter than a circle, are each turned by one place.
+  const rows = broadcastTo(circle.reshape([heads, 1, around]), full(0, [heads, length, around]));
+  const turned = rows.reshape([heads, length * around]).slice(1, 0, length * (around - 1));
+  return turned.reshape([heads, length, around - 1]).slice(2, 0, length).as("head pos mem");
 }
 
-/** The bias of every pair: `[head, pos, mem]`. */
-export function positionBias(p: Tensor, pos: number, mem: number, start = 0): Tensor {
-  const buckets = fromData("int32", [pos, mem], bucketTable(pos, mem, start), "pos mem");
-  // A product with one-hot rows: its gradient is a product again, where a gather's would be a scatter.
-  return einsum(
-    "head bucket, pos mem bucket -> head pos mem",
-    p,
-    oneHot(buckets, BUCKETS, "bucket"),
-  );
+const circles = new Map<number, Tensor>();
+
+/** Buckets by offset; made once per length, so that all layers share one constant. */
+function circleBuckets(length: number): Tensor {
+  const buckets = Int32Array.from({ length: 2 * length }, (_, k) => bucketOf(k < length ? 0 : 2 * length - k));
+  const table = circles.get(length) ?? fromData("int32", [2 * length], buckets, "offset");
+  circles.set(length, table);
+  return table;
 }

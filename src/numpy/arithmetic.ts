@@ -37,7 +37,7 @@ export {
   abs,
   exp,
   floor,
-  isFinite as isFiniteElement,
+  isFiniteElement,
   log,
   logistic,
   neg,

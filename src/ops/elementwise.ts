@@ -224,7 +224,7 @@ export const isFiniteOp: UnaryOp = unary("isFinite", {
     ),
   ],
 });
-export const isFinite: Call1 = call1(isFiniteOp);
+export const isFiniteElement: Call1 = call1(isFiniteOp);
 
 export const notOp: UnaryOp = unary("not", {
   dtypes: ["bool"],

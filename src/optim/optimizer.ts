@@ -1,5 +1,6 @@
 /** @file What an optimiser is: a state tree, and an update that is part of the traced step. */
 
+import { asOneLine } from "../core/builder.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { leaves, withLeaves } from "../core/tree.ts";
 import { maximum, scalar } from "../numpy/index.ts";
@@ -43,7 +44,7 @@ export function applyUpdates<P, S>(
     const gradient = grads[i];
     if (gradient === undefined || states.length <= i)
       throw new Error("one gradient and one state per parameter");
-    return optimizer.update(param, gradient, states[i] as S, step, rate);
+    return asOneLine(() => optimizer.update(param, gradient, states[i] as S, step, rate));
   });
   return {
     params: withLeaves(

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_ENABLE_X64"] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_enable_fast_math=false"
+os.environ["XLA_FLAGS"] = "--xla_cpu_enable_fast_math=false --xla_llvm_disable_expensive_passes=true"
 
 import jax
 import jaxlib

@@ -13,21 +13,32 @@ import { type DType, viewOf } from "../../src/core/dtype.ts";
 import type { NdArray } from "../../src/core/ndarray.ts";
 import type { Op } from "../../src/core/op.ts";
 import type { Program } from "../../src/core/program.ts";
-import type { Sample } from "../../src/core/samples.ts";
+import {
+  integers,
+  materialise,
+  random,
+  type Sample,
+  type SampleInput,
+} from "../../src/core/samples.ts";
 import { aval } from "../../src/core/shape.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
 import { verify } from "../../src/core/verify.ts";
 import { interpret } from "../../src/engines/reference/reference.ts";
 import { printStablehlo } from "../../src/engines/xla/stablehlo.ts";
-import { full, literal } from "../../src/ops/creation.ts";
-import { add, mul } from "../../src/ops/elementwise.ts";
-import { reduceMax, sum } from "../../src/ops/reduce.ts";
+import { gelu, logSumExp, rmsNorm, softmax } from "../../src/ops/composites.ts";
+import { contract, labels } from "../../src/ops/contract.ts";
+import { broadcast, full, literal } from "../../src/ops/creation.ts";
+import { add, mul, sub } from "../../src/ops/elementwise.ts";
+import { gather, topK } from "../../src/ops/indexing.ts";
+import { reshape } from "../../src/ops/layout.ts";
+import { cumsum, reduceMax, sum } from "../../src/ops/reduce.ts";
 import { OPS } from "../../src/ops/registry.ts";
 import { directions, inputsOf, programOf } from "../../src/testing/laws.ts";
 import { difference, type Tolerance } from "../../src/testing/matchers.ts";
 import { jvp } from "../../src/transforms/jvp.ts";
+import { simplify } from "../../src/transforms/simplify.ts";
 import { abstract, trace } from "../../src/transforms/trace.ts";
-import { vjp } from "../../src/transforms/vjp.ts";
+import { valueAndGrad, vjp } from "../../src/transforms/vjp.ts";
 
 const SINGLE: Tolerance = { rtol: 2e-5, atol: 2e-6 };
 const DOUBLE: Tolerance = { rtol: 1e-10, atol: 1e-12 };
@@ -88,6 +99,50 @@ function casesOf(op: Op, sample: Sample): readonly Case[] {
       tolerance: SINGLE,
     },
   ];
+}
+
+/** A small transformer's loss with its gradients: many lowerings in one module, once simplified. */
+function modelCases(): readonly Case[] {
+  const forms: readonly (readonly number[])[] = [[7, 4], [4, 2, 3], [4], [4, 7]]; // table, heads, scale, out
+  const loss = (p: Tensor[], tokens: Tensor, targets: Tensor) => {
+    const [table = missing(), heads = missing(), scales = missing(), out = missing()] = p;
+    const x = gather(table, tokens);
+    const q = contract(rmsNorm(x, scales, 1e-6), heads, labels("b p e, e h d -> b p h d"));
+    const weights = softmax(contract(q, q, labels("b p h d, b m h d -> b h p m")));
+    const mixed = contract(weights, q, labels("b h p m, b m h d -> b p h d"));
+    const y = add(x, gelu(contract(mixed, heads, labels("b p h d, e h d -> b p e"))));
+    const [best] = topK(y, 2);
+    const logits = add(
+      contract(y, out, labels("b p e, e v -> b p v")),
+      broadcast(sum(cumsum(best, 2), [2]), {
+        dims: [2, 3, 7],
+        axes: [0, 1],
+        names: [null, null, null],
+      }),
+    );
+    const wanted = gather(logits, reshape(targets, [2, 3, 1]), 2);
+    return sub(sum(logSumExp(logits), [0, 1]), sum(wanted, [0, 1, 2]));
+  };
+  const data = inputsFor([
+    ...forms.map((dims) => random(...dims)),
+    integers(0, 7, 2, 3),
+    integers(0, 7, 2, 3),
+  ]);
+  const f = (...xs: Tensor[]) => {
+    const [tokens = missing(), targets = missing()] = xs.slice(4);
+    const [value, gradient] = valueAndGrad(loss)(xs.slice(0, 4), tokens, targets);
+    return [value, ...gradient];
+  };
+  const program = programFor("model", f, data);
+  const one = { group: "a model", inputs: data, tolerance: { rtol: 1e-4, atol: 1e-5 } }; // sums of sums
+  return [
+    { ...one, label: "loss and gradients", program },
+    { ...one, label: "the same, simplified", program: verify(simplify(program), "simplify") },
+  ];
+}
+
+function inputsFor(inputs: readonly SampleInput[]): NdArray[] {
+  return inputs.map((input, i) => materialise(input, i + 1, false));
 }
 
 /** What no sample reaches: int64, numbers with a spelling of their own, no results, odd names. */
@@ -190,7 +245,11 @@ function runPython(
 }
 
 const samples = OPS.flatMap((op) => op.samples().map((sample) => ({ op, sample })));
-const cases = [...samples.flatMap(({ op, sample }) => casesOf(op, sample)), ...extraCases()];
+const cases = [
+  ...samples.flatMap(({ op, sample }) => casesOf(op, sample)),
+  ...modelCases(),
+  ...extraCases(),
+];
 const xla = await runThroughXla(cases);
 
 if ("missing" in xla) {
