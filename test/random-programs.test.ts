@@ -125,6 +125,22 @@ function agree(actual: readonly NdArray[], expected: readonly NdArray[]): void {
   });
 }
 
+/** How the outputs change along a direction. */
+function centralDifference(
+  program: Program,
+  inputs: readonly NdArray[],
+  direction: readonly NdArray[],
+): readonly NdArray[] {
+  const step = 1e-5;
+  const moved = (sign: number) =>
+    interpret(
+      program,
+      inputs.map((x, i) => build(x, (_index, j) => at(x, j) + sign * step * at(direction[i]!, j))),
+    );
+  const [up, down] = [moved(1), moved(-1)];
+  return up.map((y, i) => build(y, (_index, j) => (at(y, j) - at(down[i]!, j)) / (2 * step)));
+}
+
 /** Value, gradient by both inputs, and tangent, as one program. */
 function everything(list: readonly Step[]): Program {
   const f = functionOf(list);
@@ -165,17 +181,8 @@ describe("random programs", () => {
       fc.property(steps, data, data, (list, inputs, moves) => {
         const program = tame(list, inputs);
         const [gx, gy, , tangent] = interpret(everything(list), [...inputs, ...moves]);
-        const step = 1e-5;
-        const moved = (sign: number) =>
-          interpret(
-            program,
-            inputs.map((x, i) =>
-              build(x, (_index, j) => at(x, j) + sign * step * at(moves[i]!, j)),
-            ),
-          )[0]!;
-        const [up, down] = [moved(1), moved(-1)];
-        const slope = build(form, (_index, j) => (at(up, j) - at(down, j)) / (2 * step));
-        expect(difference(tangent!, slope, { rtol: 1e-4, atol: 1e-4 })).toBeUndefined();
+        const [slope] = centralDifference(program, inputs, moves);
+        expect(difference(tangent!, slope!, { rtol: 1e-4, atol: 1e-4 })).toBeUndefined();
         // ⟨∇ Σ f, v⟩ = Σ f′ v, exactly as far as rounding goes.
         const ones = build(form, () => 1);
         const along = inner([gx!, gy!], moves);
@@ -187,7 +194,7 @@ describe("random programs", () => {
     );
   });
 
-  test("second derivatives are symmetric: ⟨u, H v⟩ = ⟨v, H u⟩", () => {
+  test("second derivatives are symmetric, ⟨u, H v⟩ = ⟨v, H u⟩, and the slope of the gradient", () => {
     fc.assert(
       fc.property(steps, data, data, data, (list, inputs, u, v) => {
         tame(list, inputs);
@@ -201,6 +208,10 @@ describe("random programs", () => {
         const size = Math.max(...[...hv!, ...hu!].flatMap((x) => Array.from(x.data, Number)), 1);
         fc.pre(size < 1e4);
         expect(Math.abs(inner(u, hv!) - inner(v, hu!))).toBeLessThanOrEqual(1e-9 * size);
+        const first = programOf((x, y) => gradient([x!, y!]), form, form);
+        centralDifference(first, inputs, v).forEach((slope, i) => {
+          expect(difference(hv![i]!, slope, { rtol: 1e-3, atol: 1e-5 * size })).toBeUndefined();
+        });
       }),
       { numRuns: RUNS / 2 },
     );

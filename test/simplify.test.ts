@@ -113,6 +113,29 @@ describe("simplification", () => {
     `);
   });
 
+  test("cycles of three axes are composed and absorbed in the right order", () => {
+    const cycle = (x: Tensor) => transpose(x, [2, 0, 1]);
+    const absorbed = (x: Tensor, y: Tensor) => contract(cycle(x), y, labels("k i j, k l -> i j l"));
+    const x = array([2, 2, 3], ...Array.from({ length: 12 }, (_, i) => i * i - 5));
+    run(absorbed as never, x, array([3, 1], 1, -2, 0.5));
+    expect(text(simpler(absorbed as never, f64([2, 2, 3]), f64([3, 1])))).toMatchInlineSnapshot(`
+      "
+      program f(a: float64[2, 2, 3], b: float64[3, 1]) -> (c) {
+        c: float64[2, 2, 1] = contract(a, b) {"lhs":["i","j","k"],"rhs":["k","l"],"out":["i","j","l"]}
+      }
+      "
+    `);
+    run((x) => cycle(cycle(x!)), x);
+    expect(text(simpler((x) => cycle(cycle(x!)), f64([2, 4, 3])))).toMatchInlineSnapshot(`
+      "
+      program f(a: float64[2, 4, 3]) -> (b) {
+        b: float64[4, 3, 2] = transpose(a) {"order":[1,2,0]}
+      }
+      "
+    `);
+    expect(names(simpler((x) => cycle(cycle(cycle(x!))), f64([2, 4, 3])))).toEqual([]);
+  });
+
   test("inputs as results, results twice, and names stay", () => {
     const f = (x: Tensor) => [x, neg(neg(x)), add(x, fullLike(f64([2, 3]), 0)), reshape(x, x.dims)];
     const program = simpler(f, form);

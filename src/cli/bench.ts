@@ -1,1 +1,127 @@
-export {};
+/** @file `bench step`: one training step, ours and the peers', turn by turn. */
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type BenchResult, benchStepOnAll } from "../bench/step.ts";
+import { formatBytes } from "../core/text.ts";
+import { writeAtomically } from "../train/atomic.ts";
+import { type Command, defineCommand } from "./command.ts";
+import { formatTable } from "./table.ts";
+
+export const command: Command = defineCommand({
+  name: "bench",
+  summary: "Time a training step against PyTorch, JAX, TensorFlow.js and jax-js",
+  positionals: [
+    {
+      name: "what",
+      help: "step: time it; runner: serve as one of the timed processes",
+      required: true,
+      choices: ["step", "runner"],
+    },
+  ],
+  options: {
+    model: {
+      type: "choice",
+      choices: ["dense", "moe", "both"],
+      default: "both",
+      help: "which step",
+    },
+    python: {
+      type: "string",
+      default: undefined,
+      valueName: "path",
+      help: "a Python with bench/peers/requirements.txt installed",
+    },
+    only: {
+      type: "string",
+      default: "",
+      help: "runners to time beside ours, with commas between; all when empty",
+    },
+    rounds: {
+      type: "int",
+      default: 7,
+      min: 1,
+      unit: "turns",
+      help: "turns per runner, three steps each",
+    },
+    threads: { type: "int", default: 2, min: 1, help: "threads of every runner" },
+    out: { type: "string", default: "bench/results", help: "folder for the results, JSON" },
+    config: { type: "string", default: "", help: "of a runner: the file to read" },
+  },
+  examples: ["meshloom bench step --python .venv/bin/python --json"],
+
+  async run(options, context) {
+    if (options.what === "runner") {
+      const { serveRunner } = await import("../bench/runner.ts");
+      await serveRunner(options.config);
+      return;
+    }
+    const models =
+      options.model === "both"
+        ? (["dense", "moe"] as const)
+        : [options.model === "moe" ? ("moe" as const) : ("dense" as const)];
+    const results: BenchResult[] = [];
+    for (const model of models) {
+      context.log(`${model} step`);
+      const only = options.only === "" ? [] : options.only.split(",");
+      results.push(
+        await benchStepOnAll({
+          model,
+          python: options.python,
+          rounds: options.rounds,
+          threads: options.threads,
+          only,
+          onNotice: context.log,
+        }),
+      );
+    }
+    await mkdir(options.out, { recursive: true });
+    for (const result of results)
+      await writeAtomically(
+        join(options.out, `step-${result.model}.json`),
+        `${JSON.stringify(result, null, 2)}\n`,
+      );
+    for (const result of results) {
+      if (context.json) context.out(JSON.stringify(result));
+      else for (const line of show(result)) context.out(line);
+    }
+  },
+});
+
+function show(result: BenchResult): string[] {
+  const rows = result.results.map((r) => [
+    r.name,
+    r.version,
+    r.minMs.toFixed(0),
+    r.medianMs.toFixed(0),
+    r.gflops.toFixed(0),
+    formatBytes(r.peakBytes),
+    (result.ratios[r.name] ?? Number.NaN).toFixed(2),
+    r.lossDifference.toExponential(0),
+  ]);
+  const torch = result.ratioToBestTorch;
+  return [
+    "",
+    `${result.model} step, ${result.gflopPerStep.toFixed(1)} GFLOP, ${result.threads} threads, ${result.cpu}; traced, lowered and loaded in ${(result.loadMs / 1000).toFixed(2)} s`,
+    formatTable(
+      [
+        "runner",
+        "version",
+        "min ms",
+        "median ms",
+        "GFLOP/s",
+        "peak memory",
+        "ours / theirs",
+        "loss difference",
+      ],
+      rows,
+      { align: ["left", "left", "right", "right", "right", "right", "right", "right"] },
+    ),
+    ...(torch === null
+      ? []
+      : [
+          `ratio to the best PyTorch: ${torch.min.toFixed(3)} by minimum, ${torch.median.toFixed(3)} by median; memory ${result.memoryToBestTorch?.toFixed(2)}`,
+        ]),
+    ...result.left.map(({ name, reason }) => `left out: ${name}: ${reason}`),
+  ];
+}

@@ -24,6 +24,10 @@ export interface AttentionConfig {
   readonly dim: number;
   /** A constant logit of 0 that every query may choose instead of a position. */
   readonly extraLogit: boolean;
+  /** What tells positions apart: a learnt bias per head and distance, or nothing but the causal mask. */
+  readonly positions: "relative-bias" | "none";
+  /** Factor of the logits; 1 where the initial query weights are small already. */
+  readonly logitScale: number;
 }
 
 export interface Attention<T> {
@@ -31,18 +35,23 @@ export interface Attention<T> {
   readonly key: T;
   readonly value: T;
   readonly output: T;
-  /** Relative position bias, `[head, bucket]`. */
-  readonly bias: T;
+  /** Relative position bias, `[head, bucket]`, where positions have one. */
+  readonly bias?: T;
 }
 
 /** The query starts smaller by √dim, which stands for the usual 1/√dim on the logits. */
-export function attentionParams({ embed, head, dim }: AttentionConfig): Attention<ParamSpec> {
+export function attentionParams({
+  embed,
+  head,
+  dim,
+  positions,
+}: AttentionConfig): Attention<ParamSpec> {
   return {
     query: param({ embed, head, dim }, normal((embed * dim) ** -0.5)),
     key: param({ embed, head, dim }, normal(embed ** -0.5)),
     value: param({ embed, head, dim }, normal(embed ** -0.5)),
     output: param({ head, dim, embed }, normal((head * dim) ** -0.5)),
-    bias: positionBiasParam(head),
+    ...(positions === "relative-bias" ? { bias: positionBiasParam(head) } : {}),
   };
 }
 
@@ -62,12 +71,13 @@ export function causalAttention(p: Attention<Tensor>, x: Tensor, config: Attenti
   const q = einsum("batch pos embed, embed head dim -> batch pos head dim", x, p.query);
   const k = einsum("batch mem embed, embed head dim -> batch mem head dim", m, p.key);
   const v = einsum("batch mem embed, embed head dim -> batch mem head dim", m, p.value);
-  const causal = greaterEqual(
-    arange(pos, "pos").broadcastTo(grid(pos, pos)),
-    arange(pos, "mem").broadcastTo(grid(pos, pos)),
+  const grid = full(0, [pos, pos], "pos mem", "int32");
+  const seen = greaterEqual(
+    arange(pos, "pos").broadcastTo(grid),
+    arange(pos, "mem").broadcastTo(grid),
   );
-  const bias = where(causal, positionBias(p.bias, pos), MASKED);
-  return mix(p, q, k, v, bias, config);
+  const bias = p.bias === undefined ? 0 : positionBias(p.bias, pos);
+  return mix(p, q, k, v, where(seen, bias, MASKED), config);
 }
 
 /** Keys and values of positions seen so far, `[batch, mem, head, dim]`. */
@@ -99,25 +109,29 @@ export function cachedAttention(
     return where(places.equal(at).broadcastTo(old), row.broadcastTo(old), old);
   };
   const next = { key: join(cache.key, p.key), value: join(cache.value, p.value) };
-  const bias = einsum("head bucket, mem bucket -> head mem", p.bias, bucketsBefore(at, mem));
-  const row = where(greaterEqual(at, places), bias, MASKED).reshape(
-    [config.head, 1, mem],
-    "head pos mem",
-  );
-  return [mix(p, q, next.key, next.value, row, config), next];
+  const bias = p.bias === undefined ? 0 : biasBefore(p.bias, at, mem);
+  return [
+    mix(p, q, next.key, next.value, where(greaterEqual(at, places), bias, MASKED), config),
+    next,
+  ];
 }
 
+/** @param bias - `[head, mem]` or `[(head,) pos, mem]`, added to the logits */
 function mix(
   p: Attention<Tensor>,
   q: Tensor,
   k: Tensor,
   v: Tensor,
   bias: Tensor,
-  { extraLogit }: AttentionConfig,
+  { extraLogit, logitScale }: AttentionConfig,
 ): Tensor {
-  const logits = einsum("batch pos head dim, batch mem head dim -> batch head pos mem", q, k).add(
-    bias,
-  );
+  // The factor goes onto the query, which is smaller than the logits.
+  const scaled = logitScale === 1 ? q : q.mul(logitScale);
+  const logits = einsum(
+    "batch pos head dim, batch mem head dim -> batch head pos mem",
+    scaled,
+    k,
+  ).add(bias);
   const shares = softmax(logits, "mem");
   // exp sⱼ / (1 + Σ exp s) = softmax(s)ⱼ · σ(log Σ exp s)
   const weights = extraLogit ? shares.mul(logistic(logSumExp(logits, "mem"))) : shares;
@@ -125,17 +139,10 @@ function mix(
   return einsum("batch pos head dim, head dim embed -> batch pos embed", mixed, p.output);
 }
 
-function grid(pos: number, mem: number): Tensor {
-  return full(0, [pos, mem], "pos mem", "int32");
-}
-
-/** One-hot buckets `[mem, bucket]` of the distances from place `at` back to every place of the cache. */
-function bucketsBefore(at: Tensor, mem: number): Tensor {
-  const table = fromData(
-    "int32",
-    [mem],
-    Int32Array.from({ length: mem }, (_, distance) => bucketOf(distance)),
-  );
+/** Bias `[head, mem]` of a query at place `at` towards every place of the cache. */
+function biasBefore(bias: Tensor, at: Tensor, mem: number): Tensor {
+  const buckets = Int32Array.from({ length: mem }, (_, distance) => bucketOf(distance));
   const distance = at.sub(arange(mem, "mem"));
-  return oneHot(take(table, distance), BUCKETS, "bucket");
+  const bucket = oneHot(take(fromData("int32", [mem], buckets), distance), BUCKETS, "bucket");
+  return einsum("head bucket, mem bucket -> head mem", bias, bucket);
 }

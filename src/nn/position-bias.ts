@@ -29,18 +29,27 @@ export function positionBias(p: Tensor, length: number): Tensor {
   const heads = p.size("head");
   const around = 2 * length;
   // One number per offset mem − pos, negative offsets at the end, as on a circle of 2·length places.
-  const circle = einsum("head bucket, offset bucket -> head offset", p, oneHot(circleBuckets(length), BUCKETS, "bucket"));
+  const circle = einsum(
+    "head bucket, offset bucket -> head offset",
+    p,
+    oneHot(circleBuckets(length), BUCKETS, "bucket"),
+  );
   // Rows of equal circles, read in strides one shorter than a circle, are each turned by one place.
   const rows = broadcastTo(circle.reshape([heads, 1, around]), full(0, [heads, length, around]));
   const turned = rows.reshape([heads, length * around]).slice(1, 0, length * (around - 1));
-  return turned.reshape([heads, length, around - 1]).slice(2, 0, length).as("head pos mem");
+  return turned
+    .reshape([heads, length, around - 1])
+    .slice(2, 0, length)
+    .as("head pos mem");
 }
 
 const circles = new Map<number, Tensor>();
 
 /** Buckets by offset; made once per length, so that all layers share one constant. */
 function circleBuckets(length: number): Tensor {
-  const buckets = Int32Array.from({ length: 2 * length }, (_, k) => bucketOf(k < length ? 0 : 2 * length - k));
+  const buckets = Int32Array.from({ length: 2 * length }, (_, k) =>
+    bucketOf(k < length ? 0 : 2 * length - k),
+  );
   const table = circles.get(length) ?? fromData("int32", [2 * length], buckets, "offset");
   circles.set(length, table);
   return table;

@@ -27,6 +27,11 @@ export interface Glam<T> {
   readonly finalNorm: T;
 }
 
+/** Attention of GLaM: a learnt bias by distance, and query weights that start small instead of a scale. */
+function attentionConfig({ embed, head, dim, extraLogit }: GlamConfig): nn.AttentionConfig {
+  return { embed, head, dim, extraLogit, positions: "relative-bias", logitScale: 1 };
+}
+
 export function isSparse(config: GlamConfig, layer: number): boolean {
   return config.experts > 0 && layer % 2 === 0;
 }
@@ -38,7 +43,7 @@ export function glamParams(config: GlamConfig): Glam<nn.ParamSpec> {
     embedding: nn.embeddingParam(config.vocab, embed),
     layers: Array.from({ length: layers }, (_, i) => ({
       attentionNorm: nn.rmsNormParam(embed),
-      attention: nn.attentionParams(config),
+      attention: nn.attentionParams(attentionConfig(config)),
       mlpNorm: nn.rmsNormParam(embed),
       ...(isSparse(config, i)
         ? {
@@ -79,7 +84,13 @@ export function glam(
   const routings: nn.Routing[] = [];
   let x = nn.embed(p.embedding, ids).as("batch pos embed");
   for (const layer of p.layers) {
-    x = x.add(nn.causalAttention(layer.attention, nn.rmsNorm(layer.attentionNorm, x), config));
+    x = x.add(
+      nn.causalAttention(
+        layer.attention,
+        nn.rmsNorm(layer.attentionNorm, x),
+        attentionConfig(config),
+      ),
+    );
     x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));
   }
   return { logits: nn.unembed(p.embedding, nn.rmsNorm(p.finalNorm, x)), routings };
@@ -133,7 +144,7 @@ export function glamStep(
       nn.rmsNorm(layer.attentionNorm, x),
       before,
       at,
-      config,
+      attentionConfig(config),
     );
     grown.push(after);
     x = x.add(y);
