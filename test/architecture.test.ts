@@ -23,6 +23,7 @@ const LAYERS = [
   "train",
   "signal",
   "models",
+  "bench",
   "repro",
   "cli",
 ];

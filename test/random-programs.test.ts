@@ -20,7 +20,9 @@ import { contract, labels } from "../src/ops/contract.ts";
 import { broadcast, fullLike, iota, literal } from "../src/ops/creation.ts";
 import * as el from "../src/ops/elementwise.ts";
 import { gather, scatterAdd } from "../src/ops/indexing.ts";
-import { concatenate, pad, reshape, slice, split, transpose } from "../src/ops/layout.ts";
+import { reshape, transpose } from "../src/ops/layout.ts";
+import * as logic from "../src/ops/logic.ts";
+import { concatenate, pad, slice, split } from "../src/ops/pieces.ts";
 import { cumsum, sum } from "../src/ops/reduce.ts";
 import { OPS_BY_NAME } from "../src/ops/registry.ts";
 import { inner } from "../src/testing/laws.ts";
@@ -62,8 +64,8 @@ const STEPS: Readonly<Record<string, (x: Tensor, y: Tensor, input: Tensor) => Te
   halved: (x) => el.div(x, fullLike(x, 2)),
   "plus 0": (x) => el.add(x, fullLike(x, 0)),
   "1 − x": (x) => el.sub(fullLike(x, 1), x),
-  select: (x, y, input) => el.select(el.greaterEqual(input, fullLike(input, 0)), x, y),
-  "select by a constant": (x, y) => el.select(el.less(fullLike(x, 1), fullLike(x, 2)), x, y),
+  select: (x, y, input) => logic.select(logic.greaterEqual(input, fullLike(input, 0)), x, y),
+  "select by a constant": (x, y) => logic.select(logic.less(fullLike(x, 1), fullLike(x, 2)), x, y),
   matrices: (x, y) => contract(x, y, labels("i k, k j -> i j")),
   "by a transposed": (x, y) => contract(x, transpose(y, [1, 0]), labels("i k, k j -> j i")),
   "row products": (x, y) => wide(contract(x, y, labels("i k, i k -> i")), 0),

@@ -15,19 +15,19 @@ export const COMMANDS: CommandList = {
     load: () => import("./sample.ts"),
   },
   describe: {
-    summary: "Show a preset's parameters, sizes and cost per step",
+    summary: "Show a preset's parameters, sizes, cost and memory",
     load: () => import("./describe.ts"),
   },
   bench: {
-    summary: "Time a training step and its parts",
+    summary: "Time a training step against PyTorch, JAX, TensorFlow.js and jax-js",
     load: () => import("./bench.ts"),
   },
   doctor: {
-    summary: "Check this machine: Node, engines, memory",
+    summary: "Check this machine: engines, versions, a self-test",
     load: () => import("./doctor.ts"),
   },
   ops: {
-    summary: "List the operations and what each engine supports",
+    summary: "List the operations and what each of them has",
     load: () => import("./ops.ts"),
   },
 };

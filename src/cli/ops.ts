@@ -3,7 +3,6 @@
 import type { Op } from "../core/op.ts";
 import { showRule } from "../core/sharding-rule.ts";
 import { OPS } from "../ops/registry.ts";
-import { programOf } from "../testing/laws.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { formatTable } from "./table.ts";
 
@@ -44,17 +43,11 @@ export const command: Command = defineCommand({
 function rowOf(op: Op): OpRow {
   const samples = op.samples();
   const [first] = samples;
-  const program = first === undefined ? undefined : programOf(op, first);
+  const inputs = first?.inputs.map((input) => input.aval) ?? [];
   const rule =
-    program === undefined || first === undefined
+    first === undefined
       ? ""
-      : showRule(
-          op.shard(
-            program.inputs.map((v) => v.aval),
-            program.outputs.map((v) => v.aval),
-            first.params,
-          ),
-        );
+      : showRule(op.shard(inputs, op.infer(inputs, first.params), first.params));
   return {
     op: op.name,
     jvp: op.jvp.kind === "none" ? `none: ${op.jvp.reason}` : op.jvp.kind,

@@ -1,5 +1,6 @@
 /** @file Where in the user's code an equation was written. */
 
+import { findSourceMap } from "node:module";
 import { dirname, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -7,12 +8,14 @@ import { fileURLToPath } from "node:url";
 export interface SourceLine {
   readonly file: string;
   readonly line: number;
+  /** Column of the compiled code, by which a source map is asked; 0 when the line is the source's own. */
+  readonly column: number;
   /** Name of the function that holds the line; empty at top level. */
   readonly scope: string;
 }
 
 /** The equation was made by the system itself, for no line of the user. */
-export const NO_SOURCE: SourceLine = { file: "", line: 0, scope: "" };
+export const NO_SOURCE: SourceLine = { file: "", line: 0, column: 0, scope: "" };
 
 const HOME = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Folders whose lines explain nothing to a user: the machinery below the layers. */
@@ -51,7 +54,12 @@ function chooseSite(sites: readonly NodeJS.CallSite[]): SourceLine {
 
 function lineOf(site: NodeJS.CallSite): SourceLine {
   const file = filePath(site.getFileName()) ?? "";
-  return { file, line: site.getLineNumber() ?? 0, scope: site.getFunctionName() ?? "" };
+  return {
+    file,
+    line: site.getLineNumber() ?? 0,
+    column: site.getColumnNumber() ?? 0,
+    scope: site.getFunctionName() ?? "",
+  };
 }
 
 const places = new Map<string, "user" | "layer" | "machinery">();
@@ -75,7 +83,7 @@ export function sourceOfError(error: Error): SourceLine {
     const file = filePath(match?.[2]);
     if (match === null || file === undefined || file.includes(`${sep}node_modules${sep}`))
       return [];
-    return [{ file, line: Number(match[3]), scope: match[1] ?? "" }];
+    return [{ file, line: Number(match[3]), column: 0, scope: match[1] ?? "" }]; // mapped by Node already
   });
   return chooseFrame(frames);
 }
@@ -99,8 +107,17 @@ function filePath(name: string | null | undefined): string | undefined {
 }
 
 /** `model.ts:12 in feedForward`, relative to the working folder; empty for the system's own. */
-export function showSource({ file, line, scope }: SourceLine): string {
+export function showSource(source: SourceLine): string {
+  const { file, scope } = source;
   if (file === "") return "";
+  const line = lineInSource(source);
   const near = relative(process.cwd(), file);
   return `${near.startsWith("..") ? file : near}:${line}${scope === "" ? "" : ` in ${scope}`}`;
+}
+
+/** The line in the TypeScript source where a loader such as tsx compiled it on the fly. */
+function lineInSource({ file, line, column }: SourceLine): number {
+  if (column === 0) return line;
+  const entry = findSourceMap(file)?.findEntry(line - 1, column - 1);
+  return entry !== undefined && "originalLine" in entry ? entry.originalLine + 1 : line;
 }

@@ -4,6 +4,7 @@ import type { DType } from "../core/dtype.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { fullLike } from "../ops/creation.ts";
 import * as e from "../ops/elementwise.ts";
+import * as logic from "../ops/logic.ts";
 import { align, type TensorLike } from "./align.ts";
 
 type Binary = (x: TensorLike, y: TensorLike) => Tensor;
@@ -21,17 +22,17 @@ export const mul: Binary = aligned("mul", e.mul);
 export const div: Binary = aligned("div", e.div);
 export const maximum: Binary = aligned("maximum", e.maximum);
 export const minimum: Binary = aligned("minimum", e.minimum);
-export const equal: Binary = aligned("equal", e.equal);
-export const less: Binary = aligned("less", e.less);
-export const greaterEqual: Binary = aligned("greaterEqual", e.greaterEqual);
+export const equal: Binary = aligned("equal", logic.equal);
+export const less: Binary = aligned("less", logic.less);
+export const greaterEqual: Binary = aligned("greaterEqual", logic.greaterEqual);
 export const greater: Binary = (x, y) => less(y, x);
 export const lessEqual: Binary = (x, y) => greaterEqual(y, x);
 export const notEqual: Binary = (x, y) => e.not(equal(x, y));
-export const and: Binary = aligned("and", e.and);
-export const or: Binary = aligned("or", e.or);
-export const xor: Binary = aligned("xor", e.xor);
-export const shiftLeft: Binary = aligned("shiftLeft", e.shiftLeft);
-export const shiftRight: Binary = aligned("shiftRight", e.shiftRight);
+export const and: Binary = aligned("and", logic.and);
+export const or: Binary = aligned("or", logic.or);
+export const xor: Binary = aligned("xor", logic.xor);
+export const shiftLeft: Binary = aligned("shiftLeft", logic.shiftLeft);
+export const shiftRight: Binary = aligned("shiftRight", logic.shiftRight);
 
 export {
   abs,
@@ -51,8 +52,8 @@ export {
 /** `test ? x : y` with broadcasting of all three. */
 export function where(test: Tensor, x: TensorLike, y: TensorLike): Tensor {
   const [t, a, b] = align("where", [test, x, y]) as [Tensor, Tensor, Tensor];
-  if (typeof x !== "number" || typeof y !== "number") return e.select(t, a, b);
-  return e.select(
+  if (typeof x !== "number" || typeof y !== "number") return logic.select(t, a, b);
+  return logic.select(
     t,
     fullLike({ ...t.aval, dtype: "float32" }, x),
     fullLike({ ...t.aval, dtype: "float32" }, y),
@@ -61,7 +62,7 @@ export function where(test: Tensor, x: TensorLike, y: TensorLike): Tensor {
 
 /** The elements under another dtype. */
 export function astype(x: Tensor, dtype: DType): Tensor {
-  return e.convert(x, dtype);
+  return logic.convert(x, dtype);
 }
 
 /** x² */

@@ -5,9 +5,9 @@ import type { DType } from "../core/dtype.ts";
 import { aval, axisOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { broadcast, full as fullOf, iota } from "../ops/creation.ts";
-import { convert, equal } from "../ops/elementwise.ts";
 import * as i from "../ops/indexing.ts";
 import { reshape, transpose } from "../ops/layout.ts";
+import { convert, equal } from "../ops/logic.ts";
 
 /** Where to look: `axis` of the operand, at int32 indices whose leading axes the operand shares. */
 export interface Place {

@@ -5,6 +5,7 @@ import { AxisError, ShapeError } from "../core/errors.ts";
 import { axisOf, dimOf, showAval, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import * as l from "../ops/layout.ts";
+import * as pieces from "../ops/pieces.ts";
 
 /** Renames all axes, on purpose: `x.as("batch mem embed")`. */
 export function as(x: Tensor, axes: string): Tensor {
@@ -84,7 +85,7 @@ export function slice(x: Tensor, axis: string | number, start: number, end: numb
   const at = axisOf("slice", x.aval, axis);
   const from = x.dims.map((_, i) => (i === at ? start : 0));
   const to = x.dims.map((dim, i) => (i === at ? end : dim));
-  return l.slice(x, from, to);
+  return pieces.slice(x, from, to);
 }
 
 /** Pieces of the given sizes along one axis. */
@@ -93,7 +94,7 @@ export function split(
   axis: string | number,
   sizes: readonly number[],
 ): readonly Tensor[] {
-  return l.split(x, axisOf("split", x.aval, axis), sizes);
+  return pieces.split(x, axisOf("split", x.aval, axis), sizes);
 }
 
 /** Tensors one after another along an axis that they have. */
@@ -101,12 +102,12 @@ export function concatenate(xs: readonly Tensor[], axis: string | number): Tenso
   const [first] = xs;
   if (first === undefined)
     throw new ShapeError("SHAPE-01", "concatenate: needs at least one tensor");
-  return l.concatenate(xs, axisOf("concatenate", first.aval, axis));
+  return pieces.concatenate(xs, axisOf("concatenate", first.aval, axis));
 }
 
 /** Tensors of one form along a new leading axis. */
 export function stack(xs: readonly Tensor[], axis?: string): Tensor {
-  return l.concatenate(
+  return pieces.concatenate(
     xs.map((x) => l.reshape(x, [1, ...x.dims], [axis ?? null, ...x.names])),
     0,
   );

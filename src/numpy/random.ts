@@ -8,7 +8,9 @@ import { aval, sizeOf } from "../core/shape.ts";
 import { stored, type Tensor } from "../core/tensor.ts";
 import { broadcast, full, iota } from "../ops/creation.ts";
 import * as e from "../ops/elementwise.ts";
-import { concatenate, reshape, slice } from "../ops/layout.ts";
+import { reshape } from "../ops/layout.ts";
+import * as logic from "../ops/logic.ts";
+import { concatenate, slice } from "../ops/pieces.ts";
 
 /** A key: `uint32[2]`. Never draw twice from one key; `fold` or `split` it first. */
 export type Key = Tensor;
@@ -59,13 +61,13 @@ function threefry(from: Key, counterHigh: Tensor, counterLow: Tensor): readonly 
   const word = (i: number) => spread(reshape(slice(from, [i], [i + 1]), []), like.dims);
   const k0 = word(0);
   const k1 = word(1);
-  const keys = [k0, k1, e.xor(e.xor(k0, k1), constant(PARITY, like.dims))] as const;
+  const keys = [k0, k1, logic.xor(logic.xor(k0, k1), constant(PARITY, like.dims))] as const;
   let x0 = e.add(counterHigh, k0);
   let x1 = e.add(counterLow, k1);
   for (let block = 0; block < 5; block++) {
     for (const rotation of ROTATIONS[block % 2] ?? []) {
       x0 = e.add(x0, x1);
-      x1 = e.xor(rotate(x1, rotation), x0);
+      x1 = logic.xor(rotate(x1, rotation), x0);
     }
     const next = keys[(block + 1) % 3] ?? k0;
     const after = keys[(block + 2) % 3] ?? k1;
@@ -76,7 +78,10 @@ function threefry(from: Key, counterHigh: Tensor, counterLow: Tensor): readonly 
 }
 
 function rotate(x: Tensor, by: number): Tensor {
-  return e.or(e.shiftLeft(x, constant(by, x.dims)), e.shiftRight(x, constant(32 - by, x.dims)));
+  return logic.or(
+    logic.shiftLeft(x, constant(by, x.dims)),
+    logic.shiftRight(x, constant(32 - by, x.dims)),
+  );
 }
 
 function spread(x: Tensor, dims: readonly number[]): Tensor {
@@ -88,7 +93,7 @@ export function bits(from: Key, dims: readonly number[]): Tensor {
   const count = sizeOf(dims);
   const low = iota(aval("uint32", [count]), 0);
   const [hi, lo] = threefry(from, constant(0, [count]), low);
-  return reshape(e.xor(hi, lo), dims);
+  return reshape(logic.xor(hi, lo), dims);
 }
 
 /** Uniform in [low, high), on a grid of 2⁻²³ of the range. */
@@ -98,7 +103,7 @@ export function uniform(
   options: { readonly low?: number; readonly high?: number; readonly axes?: string } = {},
 ): Tensor {
   const { low = 0, high = 1 } = options;
-  const mantissa = e.convert(e.shiftRight(bits(from, dims), constant(9, dims)), "float32");
+  const mantissa = logic.convert(logic.shiftRight(bits(from, dims), constant(9, dims)), "float32");
   const unit = e.scale(mantissa, 2 ** -23);
   const scaled = e.add(e.scale(unit, high - low), full(low, unit.aval));
   return reshape(
@@ -144,5 +149,5 @@ export function inverseErf(x: Tensor): Tensor {
       );
   const near = horner(CENTRE, e.sub(w, full(2.5, x.aval)));
   const far = horner(TAIL, e.sub(e.sqrt(e.maximum(w, full(5, x.aval))), full(3, x.aval)));
-  return e.mul(x, e.select(e.less(w, full(5, x.aval)), near, far));
+  return e.mul(x, logic.select(logic.less(w, full(5, x.aval)), near, far));
 }

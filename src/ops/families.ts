@@ -267,6 +267,22 @@ export function simplifyElementwise<P, I extends Many>(
     return same ? (x.inputs[0] ?? null) : null;
   });
   if (small.some((x) => x === null)) return null;
+  // Broadcasts may rename axes; names that only met behind them must not meet before them.
+  const clash = (i: number) => new Set(small.flatMap((x) => x?.names[i] ?? [])).size > 1;
+  if (how.axes.some((_, i) => clash(i))) return null;
   const [result] = apply(op, small as unknown as Each<I, Tensor>, params);
   return [broadcast(result, { ...how, names: output.names })];
+}
+
+export type Call1 = (x: Tensor) => Tensor;
+export type Call2 = (x: Tensor, y: Tensor) => Tensor;
+
+/** The function that writes a unary op. */
+export function call1(op: UnaryOp): Call1 {
+  return (x) => apply(op, [x], noParams)[0];
+}
+
+/** The function that writes a binary op. */
+export function call2(op: BinaryOp): Call2 {
+  return (x, y) => apply(op, [x, y], noParams)[0];
 }

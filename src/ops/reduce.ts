@@ -10,8 +10,9 @@ import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { broadcast, constantOf, fullLike } from "./creation.ts";
-import { convert, div, equal, mul } from "./elementwise.ts";
+import { div, mul } from "./elementwise.ts";
 import { checkDType, NUMBERS } from "./families.ts";
+import { convert, equal } from "./logic.ts";
 
 export interface ReduceParams {
   /** Axes reduced away, rising. */
@@ -132,7 +133,7 @@ export const sumOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One
   ],
 });
 
-/** A sum over nothing is a renaming; over a constant, or a broadcast along the summed axes, a product. */
+/** A sum over nothing is the operand; over a constant, a product. */
 function simplifySum(x: Made, axes: readonly number[], y: Aval): readonly Tensor[] | null {
   if (axes.length === 0) return [x.tensor];
   const count = axes.reduce((n, axis) => n * dimOf(x.tensor.aval, axis), 1);

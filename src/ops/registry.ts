@@ -7,6 +7,8 @@ import * as creation from "./creation.ts";
 import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
 import * as layout from "./layout.ts";
+import * as logic from "./logic.ts";
+import * as pieces from "./pieces.ts";
 import * as reduce from "./reduce.ts";
 
 /** Every op, in the order of the families. */
@@ -30,26 +32,26 @@ export const OPS: readonly Op[] = [
   elementwise.divOp,
   elementwise.maximumOp,
   elementwise.minimumOp,
-  elementwise.equalOp,
-  elementwise.lessOp,
-  elementwise.greaterEqualOp,
-  elementwise.andOp,
-  elementwise.orOp,
-  elementwise.xorOp,
-  elementwise.shiftLeftOp,
-  elementwise.shiftRightOp,
-  elementwise.selectOp,
-  elementwise.convertOp,
+  logic.equalOp,
+  logic.lessOp,
+  logic.greaterEqualOp,
+  logic.andOp,
+  logic.orOp,
+  logic.xorOp,
+  logic.shiftLeftOp,
+  logic.shiftRightOp,
+  logic.selectOp,
+  logic.convertOp,
   creation.fullOp,
   creation.literalOp,
   creation.iotaOp,
   creation.broadcastOp,
   layout.reshapeOp,
   layout.transposeOp,
-  layout.sliceOp,
-  layout.padOp,
-  layout.concatenateOp,
-  layout.splitOp,
+  pieces.sliceOp,
+  pieces.padOp,
+  pieces.concatenateOp,
+  pieces.splitOp,
   contractOp,
   reduce.sumOp,
   reduce.maxOp,

@@ -118,7 +118,7 @@ async function noteSkipped(options: LoopOptions, progress: StepProgress): Promis
   );
   const time = new Date().toISOString();
   await options.run.appendMetrics([{ step, time, "train/loss": null, "train/skipped": skipped }]);
-  if (skipped >= MAX_SKIPS) throw diverged(progress, options);
+  if (skipped >= MAX_SKIPS) throw await diverged(progress, options);
 }
 
 async function startState({
@@ -188,10 +188,11 @@ function rowOf(progress: StepProgress, report: LanguageModelReport): MetricsRow 
   };
 }
 
-function diverged(
+async function diverged(
   { loss, gradientNorm }: StepProgress,
   { model, run }: LoopOptions,
-): TrainingError {
+): Promise<TrainingError> {
+  const saved = (await listCheckpoints(run.path)).length > 0;
   return new TrainingError(
     "TRAIN-01",
     `train: ${MAX_SKIPS} steps in a row were not finite; stopped.`,
@@ -201,7 +202,9 @@ function diverged(
       ["learning rate", `${model.training.learningRate}`],
       [
         "fix",
-        `resume ${run.path} with a lower --learning-rate; its last checkpoint is from before`,
+        saved
+          ? `resume ${run.path} with a lower --learning-rate; its last checkpoint is from before`
+          : "start again with a lower --learning-rate; no checkpoint was written yet",
       ],
     ],
   );

@@ -53,9 +53,8 @@ function withSource<R>(run: () => R): R {
 
 /** Stand-ins that have a form and no data, for tracing without arguments at hand. */
 export function abstract(form: Aval): Tensor {
-  return abstractBuilder.input(form);
+  return new Builder("abstract").input(form);
 }
-const abstractBuilder = new Builder("abstract");
 
 /** Reads tensors of a program as its variables. */
 export function variablesOf(result: unknown): Variable[] {

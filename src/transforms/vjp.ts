@@ -17,6 +17,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { leaves, namedLeaves, withLeaves } from "../core/tree.ts";
 import { fullLike } from "../ops/creation.ts";
 import { add, stopGradient as stopGradientOf } from "../ops/elementwise.ts";
+import { reshape } from "../ops/layout.ts";
 import { pushForward } from "./jvp.ts";
 import { refill, trace } from "./trace.ts";
 
@@ -50,7 +51,7 @@ export function vjp<A extends readonly unknown[], R>(
     const cts = leaves(cotangents, "vjp: cotangents");
     const seeds = outputs.duals.map(({ primal, tangent }, i): Seed => {
       const ct = cts[i];
-      if (ct === undefined || !sameDims(ct.dims, primal.dims)) {
+      if (ct === undefined || ct.dtype !== primal.dtype || !sameDims(ct.dims, primal.dims)) {
         throw new GradError(
           "GRAD-01",
           `vjp: cotangent ${i} is ${ct === undefined ? "missing" : showAval(ct.aval)}, the result is ${showAval(primal.aval)}`,
@@ -63,7 +64,8 @@ export function vjp<A extends readonly unknown[], R>(
       args,
       inputs.map((x, i) => {
         const tangent = outputs.tangents[i] ?? null;
-        return (tangent === null ? null : back(tangent)) ?? fullLike(x, 0);
+        const ct = tangent === null ? null : back(tangent);
+        return ct === null ? fullLike(x, 0) : reshape(ct, x.dims, x.names);
       }),
     );
   };

@@ -16,7 +16,7 @@ import {
   where,
 } from "../../numpy/index.ts";
 import { iota } from "../../ops/creation.ts";
-import { convert } from "../../ops/elementwise.ts";
+import { convert } from "../../ops/logic.ts";
 import type { Router, Routing, RoutingRule } from "./routing.ts";
 
 /** One choice of every token. */
