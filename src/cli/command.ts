@@ -98,6 +98,7 @@ export async function runCommand(
   const { values, json } = parseArguments(command, words);
   const own: CommandContext = {
     out: context.out,
+    stream: context.stream,
     log: context.log,
     write: context.write,
     json: json || context.json,

@@ -4,6 +4,8 @@
 export interface CommandContext {
   /** Writes one line of results to stdout. */
   readonly out: (line: string) => void;
+  /** Writes raw text to stdout: for results that grow, such as a sample. */
+  readonly stream: (text: string) => void;
   /** Writes one notice to stderr, above the progress line if there is one. */
   readonly log: (line: string) => void;
   /** Writes raw text to stderr: for the progress line, which is redrawn in place. */
@@ -27,6 +29,8 @@ export interface CapturedContext {
   readonly context: CommandContext;
   /** Lines of stdout. */
   readonly outLines: readonly string[];
+  /** Raw text that went to stdout, piece by piece. */
+  readonly streamed: readonly string[];
   /** Lines of stderr; raw writes are not among them. */
   readonly logLines: readonly string[];
 }
@@ -35,8 +39,10 @@ export interface CapturedContext {
 export function captureContext(changes: Partial<CommandContext> = {}): CapturedContext {
   const outLines: string[] = [];
   const logLines: string[] = [];
+  const streamed: string[] = [];
   const context: CommandContext = {
     out: (line) => outLines.push(line),
+    stream: (text) => streamed.push(text),
     log: (line) => logLines.push(line),
     write: () => {},
     json: false,
@@ -45,5 +51,5 @@ export function captureContext(changes: Partial<CommandContext> = {}): CapturedC
     env: {},
     ...changes,
   };
-  return { context, outLines, logLines };
+  return { context, outLines, logLines, streamed };
 }

@@ -98,6 +98,7 @@ function contextOf(host: Host, json: boolean, interruption: Interruption): Comma
       if (host.interactive && host.outIsTerminal) host.err(CLEAR_LINE);
       host.out(`${line}\n`);
     },
+    stream: host.out,
     log: (line) => writeLog(host, line),
     write: host.err,
     json,

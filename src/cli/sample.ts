@@ -1,7 +1,7 @@
 /** @file `sample`: lets a trained model go on with a text. */
 
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { createGenerator } from "../train/generate.ts";
+import { checkSampling, createGenerator } from "../train/generate.ts";
 import { readRun } from "../train/open-run.ts";
 import { type Command, defineCommand } from "./command.ts";
 
@@ -43,6 +43,8 @@ export const command: Command = defineCommand({
   examples: ['meshloom sample runs/one --prompt "Call me" --temperature 0.8'],
 
   async run(options, context) {
+    // Before any work, and before the prompt is printed.
+    checkSampling(options);
     const { model, state, step, warnings } = await readRun(options.run);
     for (const warning of warnings) context.log(warning);
     const engine = await createOnnxEngine();
@@ -51,10 +53,10 @@ export const command: Command = defineCommand({
     const started = performance.now();
     let text = "";
     const stream = !context.json;
-    if (stream) process.stdout.write(options.prompt);
+    if (stream) context.stream(options.prompt);
     for await (const piece of generator.stream(weights, options.prompt, options, context.signal)) {
       text += piece;
-      if (stream) process.stdout.write(piece);
+      if (stream) context.stream(piece);
     }
     const seconds = (performance.now() - started) / 1000;
     if (stream) context.out("");

@@ -1,5 +1,6 @@
 /** @file `train`: fits a preset to a text and writes a run folder. */
 
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DataError } from "../core/errors.ts";
 import { formatCount, formatSeconds } from "../core/text.ts";
@@ -14,6 +15,9 @@ import { type Command, defineCommand } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { createProgress } from "./progress.ts";
 import { versionFacts } from "./version.ts";
+
+/** Up to 76 characters to the next space; a longer word stays whole. */
+const SAMPLE_LINE = /\S.{0,75}(?=\s|$)|\S+/gu;
 
 export const command: Command = defineCommand({
   name: "train",
@@ -115,11 +119,15 @@ export const command: Command = defineCommand({
       );
     }
     const config = await runConfig(options, model, corpus.name, corpus.sha256);
+    const engine = await createOnnxEngine();
+    // Asked for before the folder is taken: from here on, Ctrl-C must end in order.
+    const { signal } = context;
     const folder = options.out ?? `runs/${options.preset}-${timestamp(new Date())}`;
     const run = await openRun(folder, { resume: options.resume, config });
     try {
       for (const note of run.notes) context.log(note);
-      const engine = await createOnnxEngine();
+      for (const { key, before, now } of run.changes)
+        context.log(`${key} was ${JSON.stringify(before)}, now ${JSON.stringify(now)}`);
       introduce(context, model, corpus.name, tokens.length, folder);
       const progress = createProgress({
         total: steps,
@@ -140,7 +148,7 @@ export const command: Command = defineCommand({
         prompt: options.prompt,
         config,
         engine: { engine, threads: options.threads },
-        signal: context.signal,
+        signal,
         onStep: (step) => {
           if (context.json) context.out(JSON.stringify(jsonStep(step)));
           progress.update(step.step, {
@@ -148,12 +156,12 @@ export const command: Command = defineCommand({
             "tokens/s": formatCount(Math.round(step.tokensPerSecond)),
           });
         },
-        onNotice: (line) => progress.note(line),
+        onNotice: (line) => (context.json ? context.log(line) : progress.note(line)),
         onSample: (step, text, evalLoss) => {
           if (context.json) context.out(JSON.stringify({ step, evalLoss, sample: text }));
           else
             progress.note(
-              `\nstep ${step}: ${bits(evalLoss).toFixed(3)} bits per byte on held-out text\n\n${indent(text)}\n`,
+              `step ${step}: ${bits(evalLoss).toFixed(3)} bits per byte on held-out text\n\n${quote(text)}\n`,
             );
         },
       });
@@ -174,7 +182,7 @@ export const command: Command = defineCommand({
         );
       } else if (result.finished) {
         context.out(`run      ${folder}`);
-        context.out(`report   ${folder}/report.html`);
+        context.out(`report   ${join(folder, "report.html")}`);
         context.out(`sample   meshloom sample ${folder} --prompt "Call me"`);
       }
     } finally {
@@ -237,10 +245,13 @@ function introduce(
   );
 }
 
-function indent(text: string): string {
+/** Indented, broken between words, and without control characters, which could move the cursor. */
+function quote(text: string): string {
   return text
+    .replace(/[^\P{Cc}\n]/gu, "\ufffd")
     .split("\n")
-    .map((line) => `    ${line}`)
+    .flatMap((line) => line.match(SAMPLE_LINE) ?? [""])
+    .map((line) => `    ${line}`.trimEnd())
     .join("\n");
 }
 

@@ -53,7 +53,7 @@ export const negOp: UnaryOp = unary("neg", {
     sample("numbers", [random(2, 3)], noParams),
     sample("integers", [integers(-5, 5, 4)], noParams),
   ],
-  simplify: (x) => (x.op === (negOp as unknown as Op) ? (x.inputs[0] ?? null) : null),
+  simplify: (x) => negated(x),
 });
 export const neg: Call1 = call1(negOp);
 
@@ -254,8 +254,17 @@ export const addOp: BinaryOp = binary("add", {
     sample("nothing", [random(0), random(0)], noParams),
     sample("wrapping words", [words(5), words(5)], noParams, false),
   ],
-  simplify: (x, y) => (constantOf(x) === 0 ? y.tensor : constantOf(y) === 0 ? x.tensor : null),
+  simplify: (x, y) => {
+    if (constantOf(x) === 0) return y.tensor;
+    if (constantOf(y) === 0) return x.tensor;
+    const [left, right] = [negated(x), negated(y)];
+    return right !== null ? sub(x.tensor, right) : left !== null ? sub(y.tensor, left) : null;
+  },
 });
+/** z where x is −z, of a signed dtype. */
+function negated(x: Made): Tensor | null {
+  return x.op === (negOp as unknown as Op) ? (x.inputs[0] ?? null) : null;
+}
 export const add: Call2 = call2(addOp);
 
 export const subOp: BinaryOp = binary("sub", {
@@ -269,12 +278,12 @@ export const subOp: BinaryOp = binary("sub", {
     sample("numbers", [random(2, 3), random(2, 3)], noParams),
     sample("integers", [integers(-9, 9, 4), integers(-9, 9, 4)], noParams),
   ],
-  simplify: (x, y) =>
-    constantOf(y) === 0
-      ? x.tensor
-      : constantOf(x) === 0 && x.tensor.dtype !== "uint32"
-        ? neg(y.tensor)
-        : null,
+  simplify: (x, y) => {
+    if (constantOf(y) === 0) return x.tensor;
+    if (constantOf(x) === 0 && x.tensor.dtype !== "uint32") return neg(y.tensor);
+    const right = negated(y);
+    return right === null ? null : add(x.tensor, right);
+  },
 });
 export const sub: Call2 = call2(subOp);
 

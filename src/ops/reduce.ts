@@ -10,7 +10,7 @@ import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { broadcast, constantOf, fullLike } from "./creation.ts";
-import { div, mul } from "./elementwise.ts";
+import { div, mul, neg, negOp } from "./elementwise.ts";
 import { checkDType, NUMBERS } from "./families.ts";
 import { convert, equal } from "./logic.ts";
 
@@ -133,12 +133,14 @@ export const sumOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One
   ],
 });
 
-/** A sum over nothing is the operand; over a constant, a product. */
+/** A sum over nothing is the operand; over a constant, a product; a sign is taken after the sum, where less is left. */
 function simplifySum(x: Made, axes: readonly number[], y: Aval): readonly Tensor[] | null {
   if (axes.length === 0) return [x.tensor];
   const count = axes.reduce((n, axis) => n * dimOf(x.tensor.aval, axis), 1);
   const constant = constantOf(x);
-  return constant === null ? null : [fullLike(y, constant * count)];
+  if (constant !== null) return [fullLike(y, constant * count)];
+  const [negated] = x.op === (negOp as unknown as Op) ? x.inputs : [];
+  return negated === undefined ? null : [neg(sum(negated, axes))];
 }
 
 export function sum(x: Tensor, axes: readonly number[]): Tensor {

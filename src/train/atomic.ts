@@ -67,6 +67,17 @@ export function isTemporary(name: string): boolean {
   return TEMPORARY.test(name);
 }
 
+/** Whether the process that made a temporary name is gone; it must have been one of this machine. */
+export function isOrphan(name: string): boolean {
+  const pid = Number(/-(\d+)-[0-9a-f]+$/.exec(name)?.[1]);
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (cause) {
+    return errnoOf(cause) === "ESRCH";
+  }
+}
+
 async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
   let at = 0;
   while (at < chunk.length) {

@@ -131,15 +131,23 @@ export async function verifyCheckpoint(runFolder: string, step: number): Promise
  * Deletes all but the newest `keep` checkpoints, after the newest has been read back and verified.
  *
  * @param keep - 1 or more
+ * @param newest - the step just saved; later ones were passed over as damaged when the run resumed,
+ *   and go too. The last one there is when absent.
  * @returns the deleted steps
  * @throws CheckpointError when the newest does not verify; nothing is deleted then
  */
-export async function pruneCheckpoints(runFolder: string, keep: number): Promise<number[]> {
-  const steps = await listCheckpoints(runFolder);
-  const newest = steps.at(-1);
-  const old = steps.slice(0, Math.max(0, steps.length - Math.max(1, keep)));
-  if (newest === undefined || old.length === 0) return [];
-  await verifyCheckpoint(runFolder, newest);
+export async function pruneCheckpoints(
+  runFolder: string,
+  keep: number,
+  newest?: number,
+): Promise<number[]> {
+  const all = await listCheckpoints(runFolder);
+  const last = newest ?? all.at(-1);
+  if (last === undefined) return [];
+  const kept = all.filter((step) => step <= last).slice(-Math.max(1, keep));
+  const old = all.filter((step) => !kept.includes(step));
+  if (old.length === 0) return [];
+  await verifyCheckpoint(runFolder, last);
   const parent = parentOf(runFolder);
   for (const step of old) {
     // Under its own name, a half-deleted folder would look like a damaged checkpoint.

@@ -49,7 +49,7 @@ export function createGenerator(
   );
   return {
     async *stream(weights, prompt, options, signal) {
-      checkOptions(options);
+      checkSampling(options);
       // A text has to start somewhere: an empty prompt starts at a new line.
       const ids = [...model.tokenizer.encode(prompt === "" ? "\n" : prompt)];
       const places = Math.ceil((ids.length + options.tokens) / BUCKET) * BUCKET;
@@ -106,7 +106,8 @@ export function choose(
   return best;
 }
 
-function checkOptions({ tokens, temperature, topK, topP }: SamplingOptions): void {
+/** @throws ConfigError for the first option that is out of range */
+export function checkSampling({ tokens, temperature, topK, topP }: SamplingOptions): void {
   const bad = (name: string, value: number, rule: string) =>
     new ConfigError("CONFIG-01", `sample: ${name} ${value} is out of range; ${rule}`);
   if (!Number.isInteger(tokens) || tokens < 1)

@@ -18,6 +18,8 @@ export interface HeatMap {
 const VIRIDIS = ["440154", "46327e", "365c8d", "277f8e", "1fa187", "4ac16d", "a0da39", "fde725"];
 const LEVELS = 40;
 const MOST_COLUMNS = 120;
+/** Labels that are nearer than this would lie over one another. */
+const LABEL_HEIGHT = 13;
 const ROW_NAME = "expert";
 
 export function heatMap(map: HeatMap): string {
@@ -121,7 +123,9 @@ function colourBar(plot: Plot, brightest: number, experts: number): string {
     [brightest, percent(brightest)],
     [even, "even"],
   ] as const;
-  const texts = labels.map(([share, text]) => {
+  const far = ([share]: readonly [number, string]) =>
+    share === even || Math.abs(place(share) - place(even)) > LABEL_HEIGHT;
+  const texts = labels.filter(far).map(([share, text]) => {
     const y = place(share);
     const mark = text === "even" ? `<path class="base" d="M${left - 2} ${pixel(y)}h13"/>` : "";
     return `${mark}<text x="${left + 14}" y="${pixel(y + 4)}">${escapeText(text)}</text>`;

@@ -16,7 +16,7 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-const LOCK_FILE = "run.lock";
+export const LOCK_FILE = "run.lock";
 /** A lock that is taken away by another starter at the same time is tried again, but not for ever. */
 const ATTEMPTS = 5;
 

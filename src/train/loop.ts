@@ -1,5 +1,6 @@
 /** @file The training loop: batches in, checkpoints, metrics and a report out. */
 
+import { basename, resolve } from "node:path";
 import { TrainingError } from "../core/errors.ts";
 import { fromData, type Tensor } from "../core/tensor.ts";
 import type { Batch, Batches } from "../data/batches.ts";
@@ -81,6 +82,8 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
 
   let at = first;
   let tried = state.tried.item();
+  // Before the clock starts: compiling is no part of the first step's speed.
+  if (at < options.steps) await step.compile(state, ...tensorsOfBatch(batches.train(tried), model));
   while (at < options.steps && !options.signal.aborted) {
     const batch = batches.train(tried);
     const started = performance.now();
@@ -101,8 +104,11 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
       await writer.write(state, at);
   }
   if (at > first || (await listCheckpoints(run.path)).length === 0) await save(options, state, at);
+  else await pruneCheckpoints(run.path, KEEP, at);
   const finished = at >= options.steps;
-  const evalLoss = finished ? await writer.write(state, at) : Number.NaN;
+  const evalLoss = finished
+    ? ((await evalLossAt(run, at)) ?? (await writer.write(state, at)))
+    : Number.NaN;
   await writeReport(
     options,
     finished ? "finished" : `stopped after step ${at} of ${options.steps}`,
@@ -110,11 +116,22 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
   return { step: at, evalLoss, finished };
 }
 
+/** What an earlier session found that was ended just after; a row of its own would stand twice. */
+async function evalLossAt(run: RunFolder, step: number): Promise<number | undefined> {
+  for (const row of await run.readMetrics()) {
+    const found = row["eval/loss"];
+    if (row.step === step && typeof found === "number") return found;
+  }
+  return undefined;
+}
+
 /** @throws TrainingError after too many in a row */
 async function noteSkipped(options: LoopOptions, progress: StepProgress): Promise<void> {
-  const { step, skipped, loss, gradientNorm } = progress;
+  const { skipped, loss, gradientNorm } = progress;
+  // The step that was tried; a row of the last good one would outlive a resume from it.
+  const step = progress.step + 1;
   options.onNotice(
-    `step ${step + 1}: loss ${loss}, gradient norm ${gradientNorm}; update skipped (${skipped} in a row)`,
+    `step ${step}: loss ${loss}, gradient norm ${gradientNorm}; update skipped (${skipped} in a row)`,
   );
   const time = new Date().toISOString();
   await options.run.appendMetrics([{ step, time, "train/loss": null, "train/skipped": skipped }]);
@@ -250,7 +267,7 @@ async function writeReport(
   state: string,
 ): Promise<void> {
   const rows = await run.readMetrics();
-  const title = run.path.split("/").at(-1) ?? run.path;
+  const title = basename(resolve(run.path));
   await run.writeReport(
     renderReport(reportData(model, rows, { title, engine: engine.engine.name, state, config })),
   );

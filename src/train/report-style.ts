@@ -36,7 +36,7 @@ pre { margin: 0; font: 13px/1.55 ui-monospace, SFMono-Regular, Menlo, monospace;
 table { width: 100%; border-collapse: collapse; font-size: 13px; }
 td { padding: 4px 0; border-top: 1px solid var(--rule); vertical-align: top; overflow-wrap: anywhere; }
 tr:first-child td { border-top: 0; }
-td:first-child { color: var(--muted); padding-right: 16px; }
+td:first-child { color: var(--muted); padding-right: 16px; overflow-wrap: break-word; }
 td:last-child { font-variant-numeric: tabular-nums; text-align: right; }
 .skips td:last-child { text-align: left; }
 .skips td:first-child { width: 108px; }

@@ -166,7 +166,11 @@ function stepRange(data: ReportData): Range {
 
 function experts(layers: readonly ExpertLoad[]): string {
   const shares = layers.map(({ loads }) => loads.map(toShares));
-  const brightest = Math.max(0, ...shares.map((rows) => Math.max(0, ...rows.map(highest))));
+  // At least twice an even share, which then stands in the middle of the scale.
+  const brightest = shares.reduce(
+    (most, rows) => Math.max(most, 2 / (rows[0]?.length || 2), highest(rows.map(highest))),
+    0,
+  );
   const cards = layers.map(({ layer, steps }, i) => {
     const map = heatMap({
       label: `share of tokens per expert of ${layer}, by step`,
@@ -190,7 +194,8 @@ function toShares(loads: readonly number[]): number[] {
 }
 
 function highest(values: readonly number[]): number {
-  return Math.max(0, ...values);
+  // Not spread into Math.max, which takes some 120,000 arguments only.
+  return values.reduce((most, value) => Math.max(most, value), 0);
 }
 
 function samples(list: ReportData["samples"]): string {

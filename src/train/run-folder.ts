@@ -3,14 +3,14 @@
  * lock while a process writes to it.
  */
 
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { RunError } from "../core/errors.ts";
-import { writeAtomically } from "./atomic.ts";
+import { isOrphan, isTemporary, writeAtomically } from "./atomic.ts";
 import { listCheckpoints, sweepLeftovers } from "./checkpoint.ts";
 import { diskError, ifPresent } from "./disk.ts";
-import { type Lock, takeLock } from "./lock.ts";
+import { LOCK_FILE, type Lock, takeLock } from "./lock.ts";
 import { appendMetrics, dropMetricsAfter, type MetricsRow, readMetrics } from "./metrics.ts";
 
 /** The resolved configuration, as sections of JSON values; `model` and `data` are compared on resume. */
@@ -62,6 +62,8 @@ const FIXED_SECTIONS = ["model", "data"];
  * @throws DiskError when the folder cannot be written
  */
 export async function openRun(folder: string, options: RunOptions): Promise<RunFolder> {
+  // A mistyped --out must not leave an empty folder.
+  if (options.resume && (await ifPresent(stat(folder))) === undefined) throw noRun(folder);
   try {
     await mkdir(folder, { recursive: true });
   } catch (cause) {
@@ -87,7 +89,7 @@ async function openLocked(folder: string, options: RunOptions, lock: Lock): Prom
   refuseOther(folder, changes);
 
   const notes = lock.takenFrom === undefined ? [] : [`took the lock of ${lock.takenFrom}`];
-  const swept = await sweepLeftovers(folder);
+  const swept = [...(await sweepLeftovers(folder)), ...(await sweepFiles(folder))];
   if (swept.length > 0) notes.push(`swept ${swept.join(", ")}`);
   const torn = await dropMetricsAfter(metricsPath, Infinity);
   if (torn > 0) notes.push(`dropped ${torn} torn lines of ${METRICS_FILE}`);
@@ -103,6 +105,19 @@ async function openLocked(folder: string, options: RunOptions, lock: Lock): Prom
     writeReport: (html) => writeAtomically(join(folder, "report.html"), html),
     close: () => lock.release(),
   };
+}
+
+/** Unfinished files. One of the lock can be of a process that is asking for the lock just now. */
+async function sweepFiles(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter(
+    (name) => isTemporary(name) && (!name.includes(LOCK_FILE) || isOrphan(name)),
+  );
+  try {
+    for (const name of names) await rm(join(folder, name), { force: true });
+  } catch (cause) {
+    throw diskError("run", folder, cause);
+  }
+  return names;
 }
 
 async function readConfig(path: string): Promise<RunConfig | undefined> {
@@ -127,12 +142,14 @@ async function checkPresence(folder: string, resume: boolean, there: boolean): P
       ["fix", "--resume goes on with it; --out with another folder starts a new one"],
     ]);
   }
-  if (resume && !there) {
-    throw new RunError("RUN-01", `run: ${folder} has no run to resume.`, [
-      ["missing", join(folder, CONFIG_FILE)],
-      ["fix", "check --out, or leave out --resume to start a new run"],
-    ]);
-  }
+  if (resume && !there) throw noRun(folder);
+}
+
+function noRun(folder: string): RunError {
+  return new RunError("RUN-01", `run: ${folder} has no run to resume.`, [
+    ["missing", join(folder, CONFIG_FILE)],
+    ["fix", "check --out, or leave out --resume to start a new run"],
+  ]);
 }
 
 function refuseOther(folder: string, changes: readonly ConfigChange[]): void {

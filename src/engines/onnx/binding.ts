@@ -56,7 +56,7 @@ function bindingOptions(options: SessionOptions): InferenceSession.SessionOption
     executionProviders: ["cpu"],
     graphOptimizationLevel: LEVELS[options.optimise],
     executionMode: "sequential",
-    enableMemPattern: true,
+    enableMemPattern: false, // a second copy of the arena: see native.ts
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     logSeverityLevel: LOG_LEVEL,

@@ -43,7 +43,7 @@ const STATUS_FUNCTIONS: Readonly<Record<OrtFunction, readonly [number, readonly 
   SetSessionExecutionMode: [13, ["void *", "int"]],
   // ORTCHAR_T is wchar_t on Windows
   EnableProfiling: [14, ["void *", process.platform === "win32" ? "str16" : "str"]],
-  EnableMemPattern: [16, ["void *"]],
+  DisableMemPattern: [17, ["void *"]],
   SetSessionLogSeverityLevel: [22, ["void *", "int"]],
   SetSessionGraphOptimizationLevel: [23, ["void *", "int"]],
   SetIntraOpNumThreads: [24, ["void *", "int"]],
@@ -60,8 +60,10 @@ const STATUS_FUNCTIONS: Readonly<Record<OrtFunction, readonly [number, readonly 
   DisablePerSessionThreads: [120, ["void *"]],
   CreateThreadingOptions: [121, ["void *"]],
   AddSessionConfigEntry: [130, ["void *", "str", "str"]],
+  CreateAndRegisterAllocator: [144, ["void *", "void *", "void *"]],
   SetGlobalIntraOpNumThreads: [147, ["void *", "int"]],
   SetGlobalInterOpNumThreads: [148, ["void *", "int"]],
+  CreateArenaCfgV2: [164, ["void *", "void *", "size_t", "void *"]],
 };
 
 const RELEASE_FUNCTIONS: Readonly<Record<ReleaseFunction, number>> = {
@@ -70,10 +72,11 @@ const RELEASE_FUNCTIONS: Readonly<Record<ReleaseFunction, number>> = {
   ReleaseValue: 96,
   ReleaseSessionOptions: 100,
   ReleaseThreadingOptions: 122,
+  ReleaseArenaCfg: 157,
 };
 
 const GET_ERROR_MESSAGE = 2;
-const TABLE_LENGTH = 150;
+const TABLE_LENGTH = 166;
 /** The version of the header that the indices above were taken from and checked against. */
 const API_VERSION = 24;
 /** A thread's usual size. MatMul crashes with 64 KiB, so koffi's default of 128 KiB for async calls has no margin. */
@@ -86,7 +89,7 @@ export type OrtFunction =
   | "CreateSessionOptions"
   | "SetSessionExecutionMode"
   | "EnableProfiling"
-  | "EnableMemPattern"
+  | "DisableMemPattern"
   | "SetSessionLogSeverityLevel"
   | "SetSessionGraphOptimizationLevel"
   | "SetIntraOpNumThreads"
@@ -100,6 +103,8 @@ export type OrtFunction =
   | "DisablePerSessionThreads"
   | "CreateThreadingOptions"
   | "AddSessionConfigEntry"
+  | "CreateAndRegisterAllocator"
+  | "CreateArenaCfgV2"
   | "SetGlobalIntraOpNumThreads"
   | "SetGlobalInterOpNumThreads";
 /** A function of the table that frees something. */
@@ -108,7 +113,8 @@ export type ReleaseFunction =
   | "ReleaseSession"
   | "ReleaseValue"
   | "ReleaseSessionOptions"
-  | "ReleaseThreadingOptions";
+  | "ReleaseThreadingOptions"
+  | "ReleaseArenaCfg";
 
 type Koffi = typeof import("koffi");
 type Native<R> = ((...args: readonly NativeArgument[]) => R) & {

@@ -76,8 +76,8 @@ function languageModel(preset: string, model: GlamConfig, training: TrainingConf
     },
     startDecoding: (batch, length) =>
       Array.from({ length: model.layers }, () => ({
-        key: zeros([batch, length, model.head, model.dim], "batch mem head dim"),
-        value: zeros([batch, length, model.head, model.dim], "batch mem head dim"),
+        key: zeros([batch, model.head, length, model.dim], "batch head mem dim"),
+        value: zeros([batch, model.head, length, model.dim], "batch head mem dim"),
       })),
     decode({ params, extra }, cache, ids, at) {
       const routing = deployedRouting(model, extra as Thresholds);

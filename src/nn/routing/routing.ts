@@ -53,7 +53,9 @@ export interface RoutingRule {
 export function slotsPerExpert(tokens: number, experts: number, capacityFactor: number): number {
   const slots = Math.floor((tokens * capacityFactor) / experts);
   if (slots >= 1 && slots <= tokens) return slots;
-  const least = experts / tokens;
+  // Rounded up to three digits: the factor that the text offers must give a slot.
+  const digits = 10 ** (2 - Math.floor(Math.log10(experts / tokens)));
+  const least = Math.ceil((experts / tokens) * digits) / digits;
   throw new ConfigError(
     "CONFIG-01",
     `router: a capacity factor of ${capacityFactor} gives each of ${experts} experts ${slots} slots.`,
@@ -61,7 +63,7 @@ export function slotsPerExpert(tokens: number, experts: number, capacityFactor: 
       ["group", `${tokens} tokens`],
       [
         "fix",
-        `choose capacityFactor from ${Number(least.toPrecision(3))} to ${experts}, or a larger batch (a causal group holds one token per sequence)`,
+        `choose capacityFactor from ${least} to ${experts}, or a larger batch (a causal group holds one token per sequence)`,
       ],
     ],
   );

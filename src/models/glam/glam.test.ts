@@ -1,0 +1,417 @@
+/** @file GLaM: its sizes, that it sees no future, that sampling is the model, and that it learns. */
+
+import { describe, expect, test } from "vitest";
+import { fromData, stored, type Tensor } from "../../core/tensor.ts";
+import { leaves, namedLeaves, withLeaves } from "../../core/tree.ts";
+import type { Engine } from "../../engines/engine.ts";
+import { jit } from "../../engines/jit.ts";
+import { createOnnxEngine } from "../../engines/onnx/onnx.ts";
+import { abstractParams, initialise } from "../../nn/index.ts";
+import { maximum, random, scalar, where } from "../../numpy/index.ts";
+import { adafactor } from "../../optim/adafactor.ts";
+import type { Optimizer } from "../../optim/optimizer.ts";
+import { doubleEngine } from "../../testing/double.ts";
+import { differs, drawnIds, filled, numbers, read } from "../../testing/tensors.ts";
+import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
+import { abstract } from "../../transforms/trace.ts";
+import { grad } from "../../transforms/vjp.ts";
+import { type GlamConfig, PRESETS, presetByName } from "./config.ts";
+import { glamFacts } from "./facts.ts";
+import { family } from "./index.ts";
+import { deployedRouting, type GlamReport, glamLoss, trainingRouting } from "./loss.ts";
+import { type Glam, type GlamCache, glam, glamParams, glamStep } from "./model.ts";
+
+const onnx = await createOnnxEngine();
+const ROUTERS = ["expert-choice", "gshard-top2", "switch-top1"] as const;
+
+describe("sizes", () => {
+  const facts = (name: string) => {
+    const { model, training } = presetByName(name);
+    return glamFacts(model, training);
+  };
+  const off = (actual: number, expected: number) => Math.abs(actual / expected - 1);
+
+  // Ledger of the spec (§6.3), our total and our activated count.
+  test.each([
+    ["glam-0.1b-16e", 548e6, 152e6],
+    ["glam-1.7b-64e", 26.8e9, 1.879e9],
+    ["glam-1.7b-128e", 52.6e9, 1.881e9],
+    ["glam-1.7b-32e", 14.0e9, 1.878e9],
+    ["glam-8b-64e", 142.9e9, 9.8e9],
+    ["glam-137b", 137_702_416_384, 137_702_416_384],
+    ["glam-64b-64e", 1.162e12, 96.6e9],
+  ] as const)("%s is as the ledger says", (name, total, activated) => {
+    const { parameters, activatedParameters } = facts(name);
+    expect(off(parameters, total)).toBeLessThan(0.005);
+    expect(off(activatedParameters, activated)).toBeLessThan(0.005);
+  });
+
+  // Rows of the paper's table 4 (§6.2); 0.1B rows are 7M below our count, and 20B is an error of the paper.
+  test.each([
+    ["glam-0.1b", 130e6, 0.06],
+    ["glam-0.1b-64e", 1.9e9, 0.02],
+    ["glam-1.7b", 1.7e9, 0.04],
+    ["glam-1.7b-64e", 27e9, 0.02],
+    ["glam-1.7b-128e", 53e9, 0.02],
+    ["glam-1.7b-256e", 105e9, 0.02],
+    ["glam-8b", 8.7e9, 0.01],
+    ["glam-8b-64e", 143e9, 0.005],
+    ["glam-137b", 137e9, 0.006],
+    ["glam-64b-64e", 1.2e12, 0.04],
+  ] as const)("%s is near the paper's %d", (name, published, tolerance) => {
+    expect(off(facts(name).parameters, published)).toBeLessThan(tolerance);
+  });
+
+  test.each(PRESETS.map(({ name, model }) => ({ name, model })))(
+    "$name: the ledger's formula counts what is declared",
+    ({ name, model: m }) => {
+      const attention = 4 * m.embed * m.head * m.dim;
+      const dense = 3 * m.embed * m.mlp;
+      const expert = 2 * m.embed * m.mlp;
+      const small = (2 * m.layers + 1) * m.embed + m.layers * m.head * 32;
+      const sparse = m.experts === 0 ? 0 : m.layers / 2;
+      const count = (experts: number) =>
+        m.layers * attention +
+        (m.layers - sparse) * dense +
+        sparse * (experts * expert + m.embed * m.experts) +
+        m.vocab * m.embed +
+        small;
+      const { parameters, activatedParameters } = facts(name);
+      expect(parameters).toBe(count(m.experts));
+      expect(activatedParameters).toBe(count(Math.min(2, m.experts)));
+    },
+  );
+
+  test("a forward pass costs about twice the activated parameters (§6.3)", () => {
+    const { flopsPerToken } = facts("glam-64b-64e");
+    expect(flopsPerToken).toBeGreaterThan(2 * 96.6e9 * 0.995);
+    expect(flopsPerToken).toBeLessThan(2 * 96.6e9 * 1.03);
+  });
+});
+
+/** Small, with capacity that binds: 2 slots for 6 sequences and 4 experts. */
+const TINY: GlamConfig = {
+  ...presetByName("glam-pico").model,
+  embed: 16,
+  mlp: 24,
+  dim: 8,
+  vocab: 32,
+  capacityFactor: 1.4,
+};
+const [BATCH, LENGTH] = [6, 8];
+const THRESHOLD = 0.27;
+
+async function fresh(config: GlamConfig, engine: Engine = onnx, seed = 5): Promise<Glam<Tensor>> {
+  const draw = jit((key: Tensor) => initialise(glamParams(config), key) as object, { engine });
+  return (await draw(random.key(seed))) as Glam<Tensor>;
+}
+
+const thresholds = (config: GlamConfig) => [filled({ expert: config.experts }, () => THRESHOLD)];
+const routingOf = (config: GlamConfig, kind: "training" | "deployed") =>
+  kind === "training"
+    ? trainingRouting(config, BATCH, LENGTH)
+    : deployedRouting(config, thresholds(config));
+
+/** Logits `[batch, pos, vocab]` and the share of tokens that the sparse layer dropped. */
+function forward(config: GlamConfig, kind: "training" | "deployed") {
+  return jit(
+    (p: Glam<Tensor>, ids: Tensor) => {
+      const { logits, routings } = glam(p, ids, config, routingOf(config, kind));
+      return {
+        logits,
+        dropped: routings[0]?.dropped ?? scalar(0),
+        load: routings[0]?.load ?? logits,
+      };
+    },
+    { name: "glam", engine: onnx },
+  );
+}
+
+const ids = drawnIds(1, { batch: BATCH, pos: LENGTH }, 32);
+
+/** The tokens with those of one sequence from place `from` on replaced. */
+function withOtherFuture(sequence: number, from: number): Tensor {
+  const [old, other] = [
+    numbers(ids),
+    numbers(drawnIds(70 + from, { batch: BATCH, pos: LENGTH }, 32)),
+  ];
+  return filled(
+    { batch: BATCH, pos: LENGTH },
+    (i) =>
+      Math.floor(i / LENGTH) === sequence && i % LENGTH >= from
+        ? (old[i]! + 1 + (other[i]! % 31)) % 32
+        : old[i]!,
+    "int32",
+  );
+}
+
+/** Places at which logits of `sequence` moved before `from`, over all `from`. */
+async function leaks(config: GlamConfig, kind: "training" | "deployed"): Promise<number> {
+  const run = forward(config, kind);
+  const p = await fresh(config);
+  const first = numbers((await run(p, ids)).logits);
+  let moved = 0;
+  for (let from = 1; from < LENGTH; from++) {
+    for (const sequence of [0, 3, BATCH - 1]) {
+      const second = numbers((await run(p, withOtherFuture(sequence, from))).logits);
+      for (let t = 0; t < LENGTH; t++) {
+        const at = (sequence * LENGTH + t) * config.vocab;
+        const same = first
+          .slice(at, at + config.vocab)
+          .every((x, i) => Object.is(x, second[at + i]));
+        if (t < from && !same) moved++;
+        if (t === from) expect(same, `place ${t} sees its own token`).toBe(false);
+      }
+    }
+  }
+  return moved;
+}
+
+describe("no place sees the future of its sequence, bit for bit", () => {
+  describe.each([...ROUTERS])("with %s", (router) => {
+    const config = { ...TINY, router };
+
+    test("capacity binds in what follows", async () => {
+      const { dropped, load } = await forward(config, "training")(await fresh(config), ids);
+      expect(dropped.item()).toBeGreaterThan(0);
+      expect(Math.max(...numbers(load))).toBeGreaterThanOrEqual(1);
+    });
+
+    test.each(["training", "deployed"] as const)("in %s routing", async (kind) => {
+      expect(await leaks(config, kind)).toBe(0);
+    });
+  });
+
+  test("without experts", async () => {
+    expect(await leaks({ ...TINY, experts: 0 }, "training")).toBe(0);
+  });
+
+  // The audit can fail: groups over the whole batch let experts choose by later tokens.
+  test.each(["expert-choice", "gshard-top2"] as const)(
+    "but %s in groups over the whole batch does see it",
+    async (router) => {
+      const config: GlamConfig = { ...TINY, router, grouping: "leaky-batch" };
+      expect(await leaks(config, "training")).toBeGreaterThan(0);
+      expect(await leaks(config, "deployed")).toBe(0);
+    },
+  );
+});
+
+describe("deployed routing", () => {
+  test.each([...ROUTERS])(
+    "with %s gives a sequence alone what it gives in company",
+    async (router) => {
+      const config = { ...TINY, router };
+      const run = forward(config, "deployed");
+      const p = await fresh(config);
+      const together = numbers((await run(p, ids)).logits);
+      const row = LENGTH * config.vocab;
+      const alone = fromData(
+        "int32",
+        [1, LENGTH],
+        Int32Array.from(numbers(ids).slice(0, LENGTH)),
+        "batch pos",
+      );
+      const one = (await run(p, alone)).logits;
+      expect(differs(one, together.slice(0, row), { rtol: 1e-4, atol: 1e-5 })).toBeUndefined();
+    },
+  );
+});
+
+describe("sampling token by token with a cache is the model on the whole sequence", () => {
+  test.each([...ROUTERS, "dense"] as const)("with %s", async (router) => {
+    const config = router === "dense" ? { ...TINY, experts: 0 } : { ...TINY, router };
+    const p = await fresh(config);
+    const routing = routingOf(config, "deployed");
+    const whole = read((await forward(config, "deployed")(p, ids)).logits);
+    const step = jit(
+      (q: Glam<Tensor>, now: Tensor, cache: GlamCache<Tensor>, at: Tensor) =>
+        glamStep(q, now, cache, at, config, routing),
+      { name: "glamStep", engine: onnx },
+    );
+    const empty = () =>
+      filled({ batch: BATCH, mem: LENGTH + 2, head: config.head, dim: config.dim }, () => 0);
+    let cache: GlamCache<Tensor> = [0, 1].map(() => ({ key: empty(), value: empty() }));
+    for (let t = 0; t < LENGTH; t++) {
+      const now = filled({ batch: BATCH, pos: 1 }, (b) => read(ids)(b, t), "int32");
+      const next = await step(p, now, cache, fromData("int32", [], Int32Array.of(t)));
+      cache = next.cache;
+      const expected = Array.from({ length: BATCH * config.vocab }, (_, i) =>
+        whole(Math.floor(i / config.vocab), t, i % config.vocab),
+      );
+      expect(differs(next.logits, expected, { rtol: 1e-3, atol: 2e-5 }), `at ${t}`).toBeUndefined();
+    }
+  });
+});
+
+describe("the gradient of a whole GLaM", () => {
+  const [batch, length] = [4, 3];
+  const small: GlamConfig = {
+    ...TINY,
+    embed: 4,
+    mlp: 5,
+    head: 2,
+    dim: 3,
+    vocab: 7,
+    capacityFactor: 2,
+  };
+  const tokens = drawnIds(2, { batch, pos: length }, 7);
+  const targets = drawnIds(3, { batch, pos: length }, 7);
+
+  test.each([...ROUTERS, "dense"] as const)(
+    "with %s is the slope, parameter by parameter",
+    async (router) => {
+      const config = router === "dense" ? { ...small, experts: 0 } : { ...small, router };
+      const routing = trainingRouting(config, batch, length);
+      const loss = (p: Glam<Tensor>) =>
+        glamLoss(p, tokens, targets, { ...config, auxWeight: 0.5, zWeight: 0.1 }, routing)[0];
+      const p = await fresh(config, doubleEngine);
+      const value = jit(loss, { engine: doubleEngine });
+      const slopes = namedLeaves(await jit(grad(loss), { engine: doubleEngine })(p));
+      const params = leaves(p);
+      for (const [i, { path, leaf }] of slopes.entries()) {
+        const own = numbers(params[i]!);
+        const slope = numbers(leaf);
+        // Along the gradient itself, and along a fixed zigzag.
+        const length = Math.hypot(...slope);
+        expect(length, path).toBeGreaterThan(1e-7);
+        const ways = [slope.map((x) => x / length), slope.map((_, j) => Math.sin(3 * j + 1))];
+        for (const way of ways) {
+          const moved = async (by: number) => {
+            const data = Float64Array.from(own, (x, j) => x + by * way[j]!);
+            const next = params.map((x, k) => (k === i ? stored(x.aval, data) : x));
+            return (await value(withLeaves(p, next))).item();
+          };
+          const central = ((await moved(1e-5)) - (await moved(-1e-5))) / 2e-5;
+          const exact = slope.reduce((sum, x, j) => sum + x * way[j]!, 0);
+          expect(Math.abs(exact - central), `${path}: ${exact} against ${central}`).toBeLessThan(
+            1e-7 + 1e-6 * Math.abs(exact),
+          );
+        }
+      }
+    },
+  );
+});
+
+type Recipe = StepRecipe<Glam<Tensor>, readonly Tensor[], GlamReport>;
+
+describe("a training step with something that is not finite", () => {
+  const config: GlamConfig = { ...TINY, router: "gshard-top2" };
+  const routing = trainingRouting(config, BATCH, LENGTH);
+  /** Spoils the batch whose first target is 31 (its loss) or 30 (only its gradient). */
+  const recipe: Recipe = {
+    optimizer: adafactor({ factorFrom: 16 }) as Optimizer,
+    schedule: (step) => step.mul(0).add(0.05),
+    clip: 1,
+    loss: (p, _extra, tokens, targets) => {
+      const [loss, report] = glamLoss(p, tokens, targets, config, routing);
+      const first = targets.slice("batch", 0, 1).slice("pos", 0, 1).reshape([]);
+      const root = p.finalNorm.mul(0).square().sum().sqrt(); // value 0, gradient 0 · ∞
+      const spoiled = where(first.equal(31), Number.NaN, 0);
+      return [loss.add(spoiled).add(where(first.equal(30), root, 0)), report];
+    },
+    nextExtra: (extra, { threshold }) =>
+      extra.map((old, i) => maximum(old, threshold[i] ?? old).add(1)),
+  };
+  type State = TrainState<Glam<Tensor>, readonly Tensor[]>;
+  const step = jit(
+    (state: State, tokens: Tensor, targets: Tensor) => trainingStep(recipe, state, tokens, targets),
+    {
+      name: "step",
+      engine: onnx,
+    },
+  );
+  const start = jit(
+    (p: Glam<Tensor>, extra: readonly Tensor[]) => initialState(p, extra, recipe.optimizer),
+    { engine: onnx },
+  );
+  const batchWith = (first: number) =>
+    filled({ batch: BATCH, pos: LENGTH }, (i) => (i === 0 ? first : i % 29), "int32");
+  const bits = (tree: unknown) =>
+    namedLeaves(tree).map(({ path, leaf }) => [
+      path,
+      [...new Uint8Array(Float32Array.from(numbers(leaf)).buffer)].join(),
+    ]);
+
+  test("leaves weights and optimiser alone, counts, and goes on with the next batch", async () => {
+    const begun = (await start(await fresh(config), [filled({ expert: 4 }, () => 0)])) as State;
+    const [first, good] = await step(begun, ids, batchWith(0));
+    expect(Number.isFinite(good.loss.item())).toBe(true);
+    expect([first.step.item(), first.tried.item(), first.skipped.item()]).toEqual([1, 1, 0]);
+    expect(bits(first.params)).not.toEqual(bits(begun.params));
+
+    const [second, bad] = await step(first, ids, batchWith(31));
+    expect(bad.loss.item()).toBeNaN();
+    expect([second.step.item(), second.tried.item(), second.skipped.item()]).toEqual([1, 2, 1]);
+    expect(bad.skipped.item()).toBe(1);
+    for (const part of ["params", "optimizer", "extra"] as const) {
+      expect(bits(second[part]), part).toEqual(bits(first[part]));
+    }
+
+    const [third, worse] = await step(second, ids, batchWith(30));
+    expect(third.skipped.item()).toBe(2);
+    expect(Number.isFinite(worse.loss.item())).toBe(true);
+    expect(Number.isFinite(worse.gradientNorm.item())).toBe(false);
+    expect(bits({ ...third.params })).toEqual(bits({ ...first.params }));
+    expect(bits(third.optimizer)).toEqual(bits(first.optimizer));
+
+    // As if nothing had been: the same step from the state before both.
+    const [fourth, well] = await step(third, ids, batchWith(0));
+    const [direct] = await step(first, ids, batchWith(0));
+    expect([fourth.step.item(), fourth.tried.item(), fourth.skipped.item()]).toEqual([2, 4, 0]);
+    expect(well.skipped.item()).toBe(0);
+    expect(bits(fourth.params)).toEqual(bits(direct.params));
+    expect(bits(fourth.optimizer)).toEqual(bits(direct.optimizer));
+  });
+});
+
+describe("learning", () => {
+  test.each([...ROUTERS])("the loss of one batch falls over 30 steps with %s", async (router) => {
+    const lm = family.open("glam-pico", { router, batch: 8, length: 16, capacityFactor: 2 });
+    const state = jit((key: Tensor) => lm.initial(key), { engine: onnx });
+    const step = jit((s: TrainState, x: Tensor, y: Tensor) => lm.step(s, x, y), {
+      name: "train",
+      engine: onnx,
+      donate: [0],
+    });
+    const evaluate = jit(
+      (s: Pick<TrainState, "params" | "extra">, x: Tensor, y: Tensor) => lm.evaluate(s, x, y),
+      { name: "evaluate", engine: onnx },
+    );
+    const text = drawnIds(9, { batch: 8, pos: 17 }, 256);
+    const part = (from: number) =>
+      filled(
+        { batch: 8, pos: 16 },
+        (i) => read(text)(Math.floor(i / 16), (i % 16) + from),
+        "int32",
+      );
+    let now = (await state(random.key(1))) as TrainState;
+    const losses: number[] = [];
+    for (let t = 0; t < 30; t++) {
+      const [next, { report, skipped }] = await step(now, part(0), part(1));
+      now = next;
+      losses.push(report.crossEntropy.item());
+      expect(skipped.item()).toBe(0);
+    }
+    expect(losses[0]).toBeGreaterThan(4.5);
+    expect(losses[29]).toBeLessThan(losses[0]! - 2);
+    const rising = losses.filter((x, i) => i > 0 && x > losses[i - 1]!).length;
+    expect(rising).toBeLessThan(8);
+    // The rule that sampling uses has learnt the batch as well.
+    const deployed = (
+      await evaluate({ params: now.params, extra: now.extra }, part(0), part(1))
+    ).item();
+    expect(deployed).toBeLessThan(losses[0]! - 1.5);
+  });
+});
+
+test("a whole GLaM of the paper is traced without allocating it", () => {
+  const { model } = presetByName("glam-0.1b-64e");
+  const shape = abstractParams(glamParams(model)) as Glam<Tensor>;
+  const tokens = abstract({ dtype: "int32", dims: [32, 4], names: ["batch", "pos"] });
+  const run = jit(
+    (p: Glam<Tensor>, x: Tensor) => glam(p, x, model, trainingRouting(model, 32, 4)).logits,
+  );
+  const program = run.lower(shape, tokens);
+  expect(program.outputs.map(({ aval }) => aval.dims)).toEqual([[32, 4, 32_000]]);
+});
