@@ -114,7 +114,7 @@ describe.each(
     const p = await params(config);
     const expected = read(await whole(p, x));
     const one = jit(step, { engine: doubleEngine });
-    const zeros = () => filled({ batch: 2, mem: 8, head: 2, dim: 4 }, () => 0);
+    const zeros = () => filled({ batch: 2, head: 2, mem: 8, dim: 4 }, () => 0);
     let cache: AttentionCache<Tensor> = { key: zeros(), value: zeros() };
     for (let at = 0; at < 5; at++) {
       const now = filled({ batch: 2, pos: 1, embed: BASE.embed }, (i) =>

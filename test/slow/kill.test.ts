@@ -64,11 +64,11 @@ async function killedAt({ phase, share }: Moment, out: string): Promise<boolean>
     const step = stepOf(line);
     if (step === undefined) return false;
     if (phase === "saving") return step % EVERY === 0;
-    return phase === "ending" ? step === STEPS : ++seen > 3 * share;
+    return phase === "ending" ? step === STEPS : ++seen > 8 * share;
   };
   if (phase !== "start-up") await session.until(reached);
-  // A step and a checkpoint take some milliseconds each.
-  const span = { "start-up": startUp, stepping: 8, saving: 12, ending }[phase];
+  // A step and a checkpoint take some ten milliseconds each.
+  const span = { "start-up": startUp, stepping: 20, saving: 60, ending }[phase];
   await Promise.race([setTimeout(share * span), session.ended]);
   session.child.kill("SIGKILL");
   return (await session.ended).code === null;
