@@ -28,7 +28,10 @@ describe("the README's program", () => {
   test("trains, and what it exports computes the same in stock ONNX Runtime", async () => {
     const folder = mkdtempSync(join(tmpdir(), "meshloom-readme-"));
     const tsx = pathToFileURL(join(ROOT, "node_modules/tsx/dist/esm/index.mjs")).href;
-    const printed = execFileSync(process.execPath, ["--import", tsx, EXAMPLE], { cwd: folder, encoding: "utf8" });
+    const printed = execFileSync(process.execPath, ["--import", tsx, EXAMPLE], {
+      cwd: folder,
+      encoding: "utf8",
+    });
     const losses = [...printed.matchAll(/loss (\S+)/g)].map(([, loss]) => Number(loss));
     expect(losses).toHaveLength(5);
     expect(losses.at(-1)).toBeLessThan((losses[0] ?? 0) / 10);

@@ -22,6 +22,8 @@ export interface NumberOption extends OptionCommon {
   readonly min?: number;
   /** Largest value allowed, itself included. */
   readonly max?: number;
+  /** Instead of `min`: the value must be larger than this. */
+  readonly above?: number;
 }
 
 interface ChoiceOption extends OptionCommon {
@@ -114,10 +116,12 @@ export function expectation(option: Option): string {
   return [kind, rangeOf(option), unit].filter((part) => part !== "").join(", ");
 }
 
-/** `from 0 to 1`, `at least 1`, `at most 8`, or nothing. */
+/** `from 0 to 1`, `above 0 and at most 1`, `above 0`, `at least 1`, `at most 8`, or nothing. */
 export function rangeOf(option: Option): string {
   if (option.type !== "int" && option.type !== "float") return "";
-  const { min, max } = option;
+  const { min, max, above } = option;
+  if (above !== undefined)
+    return max === undefined ? `above ${above}` : `above ${above} and at most ${max}`;
   if (min !== undefined && max !== undefined) return `from ${min} to ${max}`;
   if (min !== undefined) return `at least ${min}`;
   return max === undefined ? "" : `at most ${max}`;

@@ -135,8 +135,8 @@ function readNumber(
       ["expected", expectation(option)],
     ]);
   }
-  const { min = -Infinity, max = Infinity } = option;
-  if (value < min || value > max) {
+  const { min = -Infinity, max = Infinity, above = -Infinity } = option;
+  if (value < min || value > max || value <= above) {
     throw usage(command, `${name} must be ${rangeOf(option)}, got ${text}.`);
   }
   return value;

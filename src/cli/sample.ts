@@ -28,7 +28,7 @@ export const command: Command = defineCommand({
     topP: {
       type: "float",
       default: 0.95,
-      min: 0,
+      above: 0,
       max: 1,
       help: "choose among the likeliest that reach this share together",
     },

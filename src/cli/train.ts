@@ -2,7 +2,6 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DataError } from "../core/errors.ts";
 import { formatCount, formatSeconds } from "../core/text.ts";
 import { createBatches } from "../data/batches.ts";
 import { openCorpus } from "../data/corpus.ts";
@@ -50,7 +49,7 @@ export const command: Command = defineCommand({
       unit: "tokens",
       help: "tokens per sequence",
     },
-    learningRate: { type: "float", default: undefined, min: 0, help: "peak learning rate" },
+    learningRate: { type: "float", default: undefined, above: 0, help: "peak learning rate" },
     router: {
       type: "string",
       default: undefined,
@@ -64,7 +63,7 @@ export const command: Command = defineCommand({
     capacityFactor: {
       type: "float",
       default: undefined,
-      min: 0,
+      above: 0,
       help: "experts that serve a token on average",
     },
     seed: { type: "int", default: 0, min: 0, help: "fixes weights and data order" },
@@ -108,16 +107,6 @@ export const command: Command = defineCommand({
       seed: options.seed,
       validationFraction: 0.05,
     });
-    if (batches.validation().length === 0) {
-      throw new DataError(
-        "DATA-01",
-        `train: ${corpus.name} is too short to hold back text for evaluation.`,
-        [
-          ["tokens", `${tokens.length}`],
-          ["fix", "choose a longer text, or a smaller --batch or --length"],
-        ],
-      );
-    }
     const config = await runConfig(options, model, corpus.name, corpus.sha256);
     const engine = await createOnnxEngine();
     // Asked for before the folder is taken: from here on, Ctrl-C must end in order.

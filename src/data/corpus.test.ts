@@ -92,7 +92,7 @@ describe("errors", () => {
     [
       "Latin-1",
       () => file("latin.txt", Buffer.concat([Buffer.from(prose), Buffer.of(0xe9, 0x20, 0x61)])),
-      "latin.txt is not UTF-8 at byte 341.",
+      "latin.txt is not UTF-8 at byte 340.\n  found    0xe9",
     ],
     [
       "cut character",

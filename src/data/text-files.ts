@@ -111,7 +111,11 @@ function checkText(path: string, bytes: Uint8Array): void {
   ]);
 }
 
-/** Where UTF-8 breaks. A prefix breaks if a shorter one does, so the place can be halved in on. */
+/**
+ * Where the first character that is no UTF-8 begins; the length where the text ends inside one.
+ *
+ * A prefix breaks if a shorter one does, so the place can be halved in on.
+ */
 function firstInvalid(bytes: Uint8Array): number {
   let good = 0;
   let bad = bytes.length + 1;
@@ -120,7 +124,10 @@ function firstInvalid(bytes: Uint8Array): number {
     if (startsWell(bytes.subarray(0, middle))) good = middle;
     else bad = middle;
   }
-  return bad - 1;
+  if (good === bytes.length) return good;
+  let start = good;
+  while (!isUtf8(bytes.subarray(0, start))) start--;
+  return start;
 }
 
 function startsWell(prefix: Uint8Array): boolean {

@@ -3,14 +3,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromData, type Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { doubleEngine } from "../testing/double.ts";
+import { double } from "../testing/double.ts";
 import { drawn, indices, numbers, read } from "../testing/tensors.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { add, broadcastTo, greater, lessEqual, notEqual, sub, where } from "./index.ts";
 
 const compute = (f: (...xs: Tensor[]) => Tensor, ...xs: Tensor[]): Promise<Tensor> =>
-  jit(f, { engine: doubleEngine })(...xs);
+  double(f)(...xs);
 
 function refusal(f: (...xs: Tensor[]) => unknown, ...xs: Tensor[]): string {
   try {

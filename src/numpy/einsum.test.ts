@@ -3,8 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { doubleEngine } from "../testing/double.ts";
+import { double } from "../testing/double.ts";
 import { differs, drawn, indices, numbers, read } from "../testing/tensors.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { einsum, einsumOf } from "./index.ts";
@@ -70,7 +69,7 @@ describe("the value is the sum of products", () => {
       const words = side.trim().split(" ").filter(Boolean);
       return drawn(i + 1, Object.fromEntries(words.map((word) => [word, size[word]!])));
     });
-    const compute = jit((...xs: Tensor[]) => einsumOf(equation, xs), { engine: doubleEngine });
+    const compute = double((...xs: Tensor[]) => einsumOf(equation, xs));
     const y = await compute(...operands);
     expect(y.names).toEqual(equation.split("->")[1]!.trim().split(" ").filter(Boolean));
     const close = { rtol: 1e-12, atol: 1e-12 };
@@ -91,9 +90,7 @@ describe("the value is the sum of products", () => {
         const operands = sides.map((side, i) =>
           drawn(i + 1, Object.fromEntries(side.map((word) => [word, size[word]]))),
         );
-        const y = await jit((...xs: Tensor[]) => einsumOf(equation, xs), { engine: doubleEngine })(
-          ...operands,
-        );
+        const y = await double((...xs: Tensor[]) => einsumOf(equation, xs))(...operands);
         const close = { rtol: 1e-12, atol: 1e-12 };
         expect(differs(y, oracle(equation, operands), close), equation).toBeUndefined();
       }),
@@ -225,7 +222,7 @@ describe("a refusal points into the equation:", () => {
 test("operands without names take them from the equation", async () => {
   const f = (a: Tensor) =>
     einsum("batch embed, batch embed -> embed", a.reshape([6, 4]), a.reshape([6, 4]));
-  const y = await jit(f, { engine: doubleEngine })(x);
+  const y = await double(f)(x);
   expect(y.names).toEqual(["embed"]);
   expect(numbers(y)[0]).toBeCloseTo(
     numbers(x)

@@ -4,6 +4,7 @@ import type { NdArray } from "../core/ndarray.ts";
 import type { Equation, Program, Variable } from "../core/program.ts";
 import { stored, type Tensor } from "../core/tensor.ts";
 import type { Engine, Executable } from "../engines/engine.ts";
+import { type Jitted, jit } from "../engines/jit.ts";
 import { interpret } from "../engines/reference/reference.ts";
 
 /** The program with every float32 turned to float64, in forms and in parameters of ops. */
@@ -65,3 +66,8 @@ export const doubleEngine: Engine = {
     };
   },
 };
+
+/** `jit` on `doubleEngine`. */
+export function double<A extends readonly unknown[], R>(f: (...args: A) => R): Jitted<A, R> {
+  return jit(f, { name: "double", engine: doubleEngine });
+}

@@ -5,6 +5,7 @@ import { at, get, type NdArray } from "../core/ndarray.ts";
 import { sampleStream } from "../core/samples.ts";
 import { sizeOf } from "../core/shape.ts";
 import { fromData, stored, type Tensor } from "../core/tensor.ts";
+import { mapTree } from "../core/tree.ts";
 import { difference, type Tolerance } from "./matchers.ts";
 
 /** `{ batch: 2, pos: 3 }` filled by `f(flat)`. */
@@ -88,4 +89,22 @@ export function indices(...sizes: number[]): number[][] {
     (list, size) => list.flatMap((index) => Array.from({ length: size }, (_, i) => [...index, i])),
     [[]],
   );
+}
+
+/**
+ * Doubles for every tensor of a tree, uniform in ±0.5 around `centre`, each from the seed of its path.
+ *
+ * @param forms - tensors of which only the forms matter
+ */
+export function drawnTree<T>(forms: T, centre: (path: string) => number): T {
+  return mapTree(forms, ({ aval }, path) => {
+    const next = sampleStream([...path].reduce((sum, c) => 31 * sum + c.charCodeAt(0), 7) >>> 0);
+    const values = Array.from({ length: sizeOf(aval.dims) }, () => centre(path) + next() - 0.5);
+    return stored(aval, Float64Array.from(values));
+  });
+}
+
+/** A tree of float tensors rounded to single precision. */
+export function inSingle<T>(tree: T): T {
+  return mapTree(tree, (x) => stored(x.aval, Float32Array.from(x.data(), Number)));
 }

@@ -139,6 +139,22 @@ describe("heat map", () => {
     ]);
   });
 
+  it("names the even share, and no other value so near that it would lie over it", () => {
+    const texts = (brightest: number) =>
+      [
+        ...heatMap({
+          label: "x",
+          width: 400,
+          steps: [1],
+          shares: [[0.5, 0.5]],
+          brightest,
+        }).matchAll(/>([^<]*)<\/text>/g),
+      ].map(([, text]) => text);
+    expect(texts(1)).toEqual(expect.arrayContaining(["0 %", "100 %", "even"]));
+    expect(texts(0.5)).not.toContain("50 %");
+    expect(texts(0.5)).toContain("even");
+  });
+
   it("stays small for many steps and experts, and bears having none", () => {
     const shares = Array.from({ length: 5000 }, (_, t) =>
       Array.from({ length: 64 }, (_, e) => ((t * e) % 7) / 200),

@@ -141,6 +141,14 @@ describe("prune and sweep", () => {
     expect(await pruneCheckpoints(run, 0)).toEqual([3]);
   });
 
+  it("takes away later ones that were passed over, once an earlier step is saved", async () => {
+    for (const step of [1, 2, 9]) await saveCheckpoint(run, step, state(step), {});
+    await flipByte(file(9), -1);
+    await saveCheckpoint(run, 3, state(3), {});
+    expect(await pruneCheckpoints(run, 2, 3)).toEqual([1, 9]);
+    expect(await listCheckpoints(run)).toEqual([2, 3]);
+  });
+
   it("removes unfinished folders and puts back one that was stepping aside", async () => {
     await saveCheckpoint(run, 1, state(1), {});
     await saveCheckpoint(run, 2, state(2), {});

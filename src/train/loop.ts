@@ -163,7 +163,7 @@ function tensorsOfBatch({ tokens, targets }: Batch, { training }: LanguageModel)
 
 async function save({ run }: LoopOptions, state: TrainState, step: number): Promise<void> {
   await saveCheckpoint(run.path, step, tensorsOf(state), {});
-  await pruneCheckpoints(run.path, KEEP);
+  await pruneCheckpoints(run.path, KEEP, step);
 }
 
 function progressOf(

@@ -45,6 +45,7 @@ describe("openRun", () => {
     expect(await message(openRun(folder, { resume: true, config }))).toContain(
       `run: ${folder} has no run to resume.`,
     );
+    expect(await readdir(base)).toEqual([]);
     await (await openRun(folder, { resume: false, config })).close();
     await saveCheckpoint(folder, 12, [], {});
     expect(await message(openRun(folder, { resume: false, config }))).toBe(
@@ -94,6 +95,19 @@ describe("openRun", () => {
     expect(run.notes).toEqual(["swept .tmp-00000003-1-ab"]);
     expect(await readdir(join(folder, "checkpoints"))).toEqual([]);
     await run.close();
+  });
+
+  it("sweeps unfinished files, but none of a process that is asking for the lock", async () => {
+    await (await openRun(folder, { resume: false, config })).close();
+    const gone = spawn("true");
+    await new Promise((done) => gone.on("exit", done));
+    const orphans = [`.tmp-report.html-${process.pid}-ab`, `.tmp-run.lock-${gone.pid}-ab`];
+    const asking = `.tmp-run.lock-${process.ppid}-ab`;
+    for (const name of [...orphans, asking]) await writeFile(join(folder, name), "{");
+    const run = await openRun(folder, { resume: true, config });
+    expect(run.notes).toEqual([`swept ${orphans.join(", ")}`]);
+    await run.close();
+    expect((await readdir(folder)).sort()).toEqual([asking, "config.json"]);
   });
 });
 

@@ -8,7 +8,6 @@ import {
   einsum,
   full,
   less,
-  max,
   oneHot,
   scatterAdd,
   softmax,
@@ -125,7 +124,8 @@ const top1: Router = (logits, slots) => {
   const experts = logits.size("expert");
   const { indices } = topK(gates, { along: "expert", k: 1, as: "slot" });
   const mask = oneHot(indices.reshape(indices.dims.slice(0, 2), "group token"), experts, "expert");
-  const choice = { mask, weight: max(gates, "expert") };
+  // Not the largest gate: at a tie its gradient would go to experts that were not chosen.
+  const choice = { mask, weight: gates.mul(mask).sum("expert") };
   return {
     ...fillSlots([choice], slots),
     auxLoss: balanceLoss(gates, mask),

@@ -1,13 +1,13 @@
 /** @file Random numbers: JAX's answers, their moments, and equal draws on every engine. */
 
 import { describe, expect, test } from "vitest";
-import { fromData, type Tensor } from "../core/tensor.ts";
-import type { Engine } from "../engines/engine.ts";
-import { jit } from "../engines/jit.ts";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { referenceEngine } from "../engines/reference/reference.ts";
-import { numbers } from "../testing/tensors.ts";
-import * as random from "./random.ts";
+import { fromData, type Tensor } from "../src/core/tensor.ts";
+import type { Engine } from "../src/engines/engine.ts";
+import { jit } from "../src/engines/jit.ts";
+import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
+import { referenceEngine } from "../src/engines/reference/reference.ts";
+import * as random from "../src/numpy/random.ts";
+import { numbers } from "../src/testing/tensors.ts";
 
 const ENGINES: readonly Engine[] = [referenceEngine, await createOnnxEngine()];
 const draw = (engine: Engine, f: (key: Tensor) => Tensor, seed = 42) =>
@@ -96,6 +96,17 @@ describe("a key", () => {
     }, 1);
     expect(late).toEqual(a);
     expect(await bits((key) => random.fold(key, "b"), 1)).not.toEqual(a);
+  });
+
+  test("folded with a name is folded with the name's FNV-1a hash", async () => {
+    for (const [name, hash] of [
+      ["", 0x811c9dc5],
+      ["a", 0xe40c292c],
+      ["foobar", 0xbf9cf968],
+    ] as const) {
+      const named = await bits((key) => random.fold(key, name), 1);
+      expect(named).toEqual(await bits((key) => random.fold(key, hash), 1));
+    }
   });
 
   test("a longer draw starts with the shorter one", async () => {
