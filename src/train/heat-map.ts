@@ -123,8 +123,8 @@ function colourBar(plot: Plot, brightest: number, experts: number): string {
     [brightest, percent(brightest)],
     [even, "even"],
   ] as const;
-  const far = ([share]: readonly [number, string]) =>
-    share === even || Math.abs(place(share) - place(even)) > LABEL_HEIGHT;
+  const far = ([share, text]: readonly [number, string]) =>
+    text === "even" || Math.abs(place(share) - place(even)) > LABEL_HEIGHT;
   const texts = labels.filter(far).map(([share, text]) => {
     const y = place(share);
     const mark = text === "even" ? `<path class="base" d="M${left - 2} ${pixel(y)}h13"/>` : "";

@@ -6,10 +6,9 @@ import type { Program } from "../../core/program.ts";
 import { type Aval, showAval, sizeOf } from "../../core/shape.ts";
 import { stored, type Tensor } from "../../core/tensor.ts";
 import type { CompileOptions, Engine, Executable } from "../engine.ts";
-import { lowerWithValues } from "./lower.ts";
+import { lowerToOnnx } from "./lower.ts";
 import { openTransport, type TransportPreference } from "./open.ts";
 import { encodeModel } from "./proto.ts";
-import { tileElementwise } from "./tile.ts";
 import type { OnnxSession, OnnxTransport } from "./transport.ts";
 
 /** Frees sessions whose executable nobody holds any more. */
@@ -35,8 +34,7 @@ export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<
     transport,
     async compile(program: Program, options: CompileOptions): Promise<Executable> {
       const { constants, inputs } = divideConstants(options.constants);
-      const { graph, values } = lowerWithValues(program, { constants });
-      const model = encodeModel(process.env["X_NOTILE"] ? graph : tileElementwise(graph, values));
+      const model = encodeModel(lowerToOnnx(program, { constants }));
       const session = await transport.load(model, {
         threads: options.threads,
         optimise: "all",
