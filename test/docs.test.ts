@@ -2,12 +2,13 @@
 
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { formatMarkdown } from "../src/cli/table.ts";
 import { AXIS_WORDS, parseAxes } from "../src/core/axes.ts";
 import { meshloom } from "./command-line.ts";
 
 /** The text of `docs/axes.md`. */
 function axesPage(): string {
-  const rows = Object.entries(AXIS_WORDS).map(([word, meaning]) => `| \`${word}\` | ${meaning} |`);
+  const rows = Object.entries(AXIS_WORDS).map(([word, meaning]) => [`\`${word}\``, meaning]);
   return `# Axis words
 
 Printed from \`AXIS_WORDS\` in \`src/core/axes.ts\` by \`npx vitest run test/docs.test.ts -u\`; a test fails
@@ -16,9 +17,7 @@ when this page is stale.
 An axis has a name, and the name is one of these words wherever one fits. Use words of your own for
 what is not here: any word of letters, digits and \`_\` that starts with a small letter will do.
 
-| word | meaning |
-|---|---|
-${rows.join("\n")}
+${formatMarkdown(["word", "meaning"], rows)}
 
 The same word is used in five places, so that they can be held against each other:
 

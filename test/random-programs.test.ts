@@ -81,7 +81,7 @@ const STEPS: Readonly<Record<string, (x: Tensor, y: Tensor, input: Tensor) => Te
   "rows in another order": (x) => concatenate([...split(x, 0, [1, 2])].reverse(), 0),
   "two halves of two": (x, y) => concatenate([slice(x, [0, 0], [1, N]), slice(y, [1, 0], DIMS)], 0),
   gather: (x) => gather(x, places(x)),
-  scatterAdd: (x) => scatterAdd(x, places(x), N),
+  scatterAdd: (x) => scatterAdd(x, places(x), { batchDims: 0, distinct: 0, size: N, name: null }),
   "plus a count": (x) => el.add(x, iota(form, 1)),
 };
 

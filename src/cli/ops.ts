@@ -4,7 +4,7 @@ import type { Op } from "../core/op.ts";
 import { showRule } from "../core/sharding-rule.ts";
 import { OPS } from "../ops/registry.ts";
 import { type Command, defineCommand } from "./command.ts";
-import { formatTable } from "./table.ts";
+import { formatMarkdown, formatTable } from "./table.ts";
 
 /** One line of the table. */
 interface OpRow {
@@ -60,17 +60,19 @@ function rowOf(op: Op): OpRow {
 
 /** The text of `docs/ops.md`. */
 export function markdownTable(rows: readonly OpRow[] = OPS.map(rowOf)): string {
-  const lines = rows.map(
-    (row) =>
-      `| \`${row.op}\` | ${row.jvp} | ${row.transpose} | \`${row.sharding}\` | ${row.engines} | ${row.samples} |`,
-  );
+  const cells = rows.map((row) => [
+    `\`${row.op}\``,
+    row.jvp,
+    row.transpose,
+    `\`${row.sharding}\``,
+    row.engines,
+    `${row.samples}`,
+  ]);
   return [
     "# Ops",
     "",
     "Printed by `meshloom ops --table`; a test fails when this page is stale. The sharding rule is that of the op's first sample.",
     "",
-    "| op | jvp | transpose | sharding | lowerings | samples |",
-    "|---|---|---|---|---|---|",
-    ...lines,
+    formatMarkdown(["op", "jvp", "transpose", "sharding", "lowerings", "samples"], cells),
   ].join("\n");
 }

@@ -1,4 +1,4 @@
-/** @file Plain text columns for results that people read; programs read `--json`. */
+/** @file Columns for results that people read, plain or Markdown; programs read `--json`. */
 
 /** On which side a column's cells stand. */
 export type Align = "left" | "right";
@@ -29,4 +29,21 @@ export function formatTable(
       ? cell.padStart(widths[column] ?? 0)
       : cell.padEnd(widths[column] ?? 0);
   return lines.map((line) => line.map(pad).join("  ").trimEnd()).join("\n");
+}
+
+/** A Markdown table with its columns in line, as the formatter of this repository has it. */
+export function formatMarkdown(
+  headers: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  // A bar ends a cell even within code.
+  const lines = [headers, ...rows].map((line) => line.map((cell) => cell.replaceAll("|", "\\|")));
+  const widths = headers.map((_, column) =>
+    Math.max(3, ...lines.map((line) => line[column]?.length ?? 0)),
+  );
+  const [head = [], ...body] = lines;
+  const rule = widths.map((width) => "-".repeat(width));
+  return [head, rule, ...body]
+    .map((line) => `| ${line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`)
+    .join("\n");
 }

@@ -61,6 +61,7 @@ function oracle(
   const y = new Float64Array(numbers(x).length);
   for (const [g, e, s] of indices(groups, experts, slots) as [number, number, number][]) {
     const t = token(g, e, s);
+    if (t < 0) continue; // an empty slot
     const [b, i] = grouping === "position" ? [t, g] : [Math.floor(t / 4), t % 4];
     const row = Array.from({ length: CONFIG.embed }, (_, c) => at(b, i, c));
     answer(p, row, e, activation).forEach((v, c) => {

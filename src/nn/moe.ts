@@ -2,7 +2,17 @@
 
 import { ConfigError, suggestion } from "../core/errors.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { arange, einsum, gelu, maximum, scatterAdd, take } from "../numpy/index.ts";
+import {
+  arange,
+  concatenate,
+  einsum,
+  full,
+  gelu,
+  maximum,
+  scatterAdd,
+  take,
+  where,
+} from "../numpy/index.ts";
 import { fanInUniform, type ParamSpec, param } from "./param.ts";
 import type { Router, Routing } from "./routing/routing.ts";
 
@@ -79,8 +89,12 @@ export function moe(
   const routing = route(groupedLogits(logits, grouping), slots);
   const at = rowsOf(routing.token, x, grouping).order("expert group slot");
   const table = x.reshape([-1, x.size("embed")], "token embed");
+  // One more row, of zeros, for empty slots: no token's row may be touched by a slot that is not its own.
+  const nobody = full(0, [1, x.size("embed")], "token embed");
+  // An expert takes no token twice, so each expert's indices are distinct.
+  const distinct = routing.token.size("expert");
 
-  const sent = take(table, at);
+  const sent = take(concatenate([table, nobody], "token"), at, { distinct });
   const hidden = einsum(
     "expert group slot embed, expert embed mlp -> expert group slot mlp",
     sent,
@@ -93,8 +107,9 @@ export function moe(
     p.wo,
   );
   const weighted = answer.mul(routing.weight.order("expert group slot"));
-  const summed = scatterAdd(weighted, { at, size: table.size("token"), batch: 0, as: "token" });
-  return [summed.reshape(x.dims, "batch pos embed"), routing];
+  const size = table.size("token") + 1;
+  const summed = scatterAdd(weighted, { at, size, batch: 0, as: "token", distinct });
+  return [summed.slice("token", 0, size - 1).reshape(x.dims, "batch pos embed"), routing];
 }
 
 /** `[batch, pos, expert]` as `[group, token, expert]`. */
@@ -103,9 +118,9 @@ function groupedLogits(logits: Tensor, grouping: Grouping): Tensor {
   return logits.reshape([1, -1, logits.size("expert")], "group token expert");
 }
 
-/** Row of the table `[batch · pos]` for every token index of a routing. */
+/** Row of the table `[batch · pos]` for every token index of a routing; the row past the end for empty slots. */
 function rowsOf(token: Tensor, x: Tensor, grouping: Grouping): Tensor {
-  if (grouping === "leaky-batch") return token;
   const pos = x.size("pos");
-  return token.mul(pos).add(arange(pos, "group"));
+  const row = grouping === "leaky-batch" ? token : token.mul(pos).add(arange(pos, "group"));
+  return where(token.less(0), x.size("batch") * pos, row);
 }

@@ -13,6 +13,8 @@ import { convert, equal } from "../ops/logic.ts";
 export interface Place {
   readonly axis: string | number;
   readonly at: Tensor;
+  /** How many equal pieces of the list of indices name no place twice; 0, the default, when unknown. */
+  readonly distinct?: number;
 }
 
 /**
@@ -21,16 +23,25 @@ export interface Place {
  * Axes of x before `axis` are batch axes: `at` has the same ones first. The chosen axis is replaced
  * by the remaining axes of `at`.
  */
-export function gather(x: Tensor, { axis, at }: Place): Tensor {
-  return i.gather(x, at, axisOf("gather", x.aval, axis));
+export function gather(x: Tensor, { axis, at, distinct = 0 }: Place): Tensor {
+  return i.gather(x, at, axisOf("gather", x.aval, axis), distinct);
 }
 
 /** Rows of a table, `table[at]`, by indices of any shape. */
-export function take(table: Tensor, at: Tensor): Tensor {
-  return i.gather(table, at, 0);
+export function take(
+  table: Tensor,
+  at: Tensor,
+  options: { readonly distinct?: number } = {},
+): Tensor {
+  return i.gather(table, at, 0, options.distinct ?? 0);
 }
 
-/** Sums rows of x into `size` places along a new axis: the transpose of `gather`. `batch` axes lead. */
+/**
+ * Sums rows of x into `size` places along a new axis called `as`: the transpose of `gather`.
+ *
+ * `batch` axes lead. `distinct` is as for `gather`; say it where it is known: the sum is then many
+ * times as fast.
+ */
 export function scatterAdd(
   x: Tensor,
   options: {
@@ -38,9 +49,11 @@ export function scatterAdd(
     readonly size: number;
     readonly batch: number;
     readonly as: string | null;
+    readonly distinct?: number;
   },
 ): Tensor {
-  return i.scatterAdd(x, options.at, options.size, options.batch, options.as);
+  const { at, size, batch, as, distinct = 0 } = options;
+  return i.scatterAdd(x, at, { batchDims: batch, distinct, size, name: as });
 }
 
 export interface Largest {

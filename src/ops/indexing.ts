@@ -2,7 +2,6 @@
 
 import { apply } from "../core/builder.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
-import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import { at, forLines, put, zeros } from "../core/ndarray.ts";
 import { defineOp, notLinear, type One, type Op, type Two } from "../core/op.ts";
 import { integers, random, rejects, sample, values } from "../core/samples.ts";
@@ -10,12 +9,26 @@ import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shap
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { checkDType, FLOATS, repeat } from "./families.ts";
+import { flatIndices, scatterAddOnnx } from "./indexing.onnx.ts";
 import { gatherStablehlo, scatterAddStablehlo, topKStablehlo } from "./indexing.stablehlo.ts";
 import { reshape } from "./layout.ts";
 
 export interface GatherParams {
   /** Leading axes that operand and indices share. */
   readonly batchDims: number;
+  readonly distinct: Distinct;
+}
+
+/**
+ * What is known of repeated indices: within each of this many equal, consecutive pieces of the list of
+ * all indices no place is named twice; 0 when nothing is known. Places whose sums nobody reads may
+ * repeat. Adding rows to distinct places needs no care for order; an engine may do it in parallel.
+ */
+export type Distinct = number;
+
+/** What stays known of a part of the indices. */
+function distinctInPart(distinct: Distinct): Distinct {
+  return distinct === 1 ? 1 : 0;
 }
 
 function checkIndices(name: string, indices: Aval, batch: readonly number[], other: Aval): void {
@@ -59,37 +72,44 @@ export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, 
   },
   jvp: {
     kind: "rule",
-    apply: ([dx], [, indices], _y, p) => [dx === null ? null : gather(dx, indices, p.batchDims)],
+    apply: ([dx], [, indices], _y, p) => [
+      dx === null ? null : gather(dx, indices, p.batchDims, p.distinct),
+    ],
   },
   transpose: {
     kind: "rule",
-    apply: ([ct], [x, indices], { batchDims }) => [
+    apply: ([ct], [x, indices], { batchDims, distinct }) => [
       ct === null || !("origin" in indices)
         ? null
-        : scatterAdd(
-            ct,
-            indices,
-            dimOf(x.aval, batchDims),
+        : scatterAdd(ct, indices, {
             batchDims,
-            x.aval.names[batchDims] ?? null,
-          ),
+            distinct,
+            size: dimOf(x.aval, batchDims),
+            name: x.aval.names[batchDims] ?? null,
+          }),
       null,
     ],
   },
-  batch: ([x, indices], [xMapped, iMapped], { batchDims }, size) => {
-    if (!xMapped && batchDims === 0) return [gather(x, indices, 0)];
+  batch: ([x, indices], [xMapped, iMapped], { batchDims, distinct }, size) => {
+    if (!xMapped && batchDims === 0) return [gather(x, indices, 0, distinct * size)];
     return [
       gather(
         xMapped ? x : repeat(x, size),
         iMapped ? indices : repeat(indices, size),
         batchDims + 1,
+        distinct * size,
       ),
     ];
   },
   shard: ([x, indices], _y, p) => {
     const rows = factorNames(indices.dims.length);
     const rest = factorNames(x.dims.length - p.batchDims - 1, indices.dims.length);
-    return rule(p, [[...rows.slice(0, p.batchDims), null, ...rest], rows], [[...rows, ...rest]]);
+    const local = { ...p, distinct: distinctInPart(p.distinct) };
+    return rule(
+      local,
+      [[...rows.slice(0, p.batchDims), null, ...rest], rows],
+      [[...rows, ...rest]],
+    );
   },
   evaluate: ([x, indices], { batchDims }, [y]) => {
     const out = zeros(y);
@@ -122,27 +142,31 @@ export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, 
     stablehlo: (h, xs, p, ys) => gatherStablehlo(h, xs, p.batchDims, ys),
   },
   samples: () => [
-    sample("rows", [random(5, 3), integers(0, 5, 4)], { batchDims: 0 }),
-    sample("a table of rows", [random(5, 2), integers(0, 5, 2, 3)], { batchDims: 0 }),
-    sample("elements", [random(6), integers(0, 6, 3)], { batchDims: 0 }),
-    sample("per batch", [random(2, 4, 3), integers(0, 4, 2, 5)], { batchDims: 1 }),
-    sample("along the last axis", [random(2, 3, 4), integers(0, 4, 2, 3, 2)], { batchDims: 2 }),
+    sample("rows", [random(5, 3), integers(0, 5, 4)], { batchDims: 0, distinct: 0 }),
+    sample("a table of rows", [random(5, 2), integers(0, 5, 2, 3)], { batchDims: 0, distinct: 0 }),
+    sample("elements", [random(6), integers(0, 6, 3)], { batchDims: 0, distinct: 0 }),
+    sample("per batch", [random(2, 4, 3), integers(0, 4, 2, 5)], { batchDims: 1, distinct: 0 }),
+    sample("along the last axis", [random(2, 3, 4), integers(0, 4, 2, 3, 2)], {
+      batchDims: 2,
+      distinct: 0,
+    }),
     sample("out of range is clamped", [random(3, 2), values(aval("int32", [3]), -4, 1, 9)], {
       batchDims: 0,
+      distinct: 0,
     }),
-    sample("nothing", [random(3, 2), integers(0, 3, 0)], { batchDims: 0 }),
+    sample("nothing", [random(3, 2), integers(0, 3, 0)], { batchDims: 0, distinct: 0 }),
   ],
   rejects: () => [
     rejects(
       "float indices",
       [aval("float32", [3]), aval("float32", [2])],
-      { batchDims: 0 },
+      { batchDims: 0, distinct: 0 },
       "gather: indices must be int32, not float32[2]",
     ),
     rejects(
       "another batch",
       [aval("float32", [2, 3]), aval("int32", [3, 1])],
-      { batchDims: 1 },
+      { batchDims: 1, distinct: 0 },
       "gather: indices and operand differ in their 1 leading axes.",
     ),
   ],
@@ -157,50 +181,13 @@ function clamp(index: number, length: number): number {
   return Math.min(Math.max(index, 0), Math.max(length - 1, 0));
 }
 
-/** Clamped indices into the table of all batches' rows, as a list. */
-function flatIndices(
-  g: OnnxEmitter,
-  indices: OnnxValue,
-  form: Aval,
-  batchDims: number,
-  rows: number,
-) {
-  const batches = sizeOf(form.dims.slice(0, batchDims));
-  const perBatch = sizeOf(form.dims.slice(batchDims));
-  const shape = aval("int32", [batches, perBatch]);
-  const grid = g.reshape(indices, shape.dims);
-  const clamped = g.node(
-    "Min",
-    [
-      g.node("Max", [grid, g.constant("int32", [], [0])], shape),
-      g.constant("int32", [], [Math.max(0, rows - 1)]),
-    ],
-    shape,
-  );
-  const shifted =
-    batches <= 1
-      ? clamped
-      : g.node(
-          "Add",
-          [
-            clamped,
-            g.constant(
-              "int32",
-              [batches, 1],
-              Array.from({ length: batches }, (_, i) => i * rows),
-            ),
-          ],
-          shape,
-        );
-  return { flat: g.reshape(shifted, [batches * perBatch]), batches, rows };
-}
-
-export function gather(x: Tensor, indices: Tensor, batchDims = 0): Tensor {
-  return apply(gatherOp, [x, indices], { batchDims })[0];
+export function gather(x: Tensor, indices: Tensor, batchDims = 0, distinct: Distinct = 0): Tensor {
+  return apply(gatherOp, [x, indices], { batchDims, distinct })[0];
 }
 
 export interface ScatterAddParams {
   readonly batchDims: number;
+  readonly distinct: Distinct;
   /** Rows of the result per batch. */
   readonly size: number;
   readonly name: string | null;
@@ -234,31 +221,32 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
   },
   jvp: {
     kind: "rule",
-    apply: ([du], [, indices], _y, p) => [
-      du === null ? null : scatterAdd(du, indices, p.size, p.batchDims, p.name),
-    ],
+    apply: ([du], [, indices], _y, p) => [du === null ? null : scatterAdd(du, indices, p)],
   },
   transpose: {
     kind: "rule",
-    apply: ([ct], [updates, indices], { batchDims }) => {
+    apply: ([ct], [updates, indices], { batchDims, distinct }) => {
       if (ct === null || !("origin" in indices)) return [null, null];
-      return [named(gather(ct, indices, batchDims), updates.aval), null];
+      return [named(gather(ct, indices, batchDims, distinct), updates.aval), null];
     },
   },
   batch: ([updates, indices], [uMapped, iMapped], p, size) => [
     scatterAdd(
       uMapped ? updates : repeat(updates, size),
       iMapped ? indices : repeat(indices, size),
-      p.size,
-      p.batchDims + 1,
-      p.name,
+      {
+        ...p,
+        batchDims: p.batchDims + 1,
+        distinct: p.distinct * size,
+      },
     ),
   ],
   shard: ([updates, indices], _y, p) => {
     const rows = factorNames(indices.dims.length);
     const rest = factorNames(updates.dims.length - indices.dims.length, indices.dims.length);
     const shared = rows.slice(0, p.batchDims);
-    return rule(p, [[...rows, ...rest], rows], [[...shared, null, ...rest]], {
+    const local = { ...p, distinct: distinctInPart(p.distinct) };
+    return rule(local, [[...rows, ...rest], rows], [[...shared, null, ...rest]], {
       sum: rows.slice(p.batchDims),
     });
   },
@@ -275,57 +263,55 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
   },
   simplify: () => null,
   lower: {
-    // ScatterND over rows: ScatterElements takes twenty times as long (docs/log.md).
-    onnx: (
-      g,
-      [updates, indices],
-      { batchDims, size },
-      { inputs: [uForm, iForm], outputs: [y] },
-    ) => {
-      const { flat, batches } = flatIndices(
-        g,
-        g.exact(indices, iForm.dims),
-        iForm,
-        batchDims,
-        size,
-      );
-      const row = uForm.dims.slice(iForm.dims.length);
-      const count = flat.dims[0] ?? 0;
-      const long = g.node("Cast", [g.reshape(flat, [count, 1])], aval("int64", [count, 1]), {
-        to: { int: 7 },
-      });
-      const empty = aval(y.dtype, [batches * size, ...row]);
-      const start = g.node(
-        "Expand",
-        [g.constant(y.dtype, [], [0]), g.constant("int64", [empty.dims.length], empty.dims)],
-        empty,
-      );
-      const rows = g.reshape(g.exact(updates, uForm.dims), [count, ...row]);
-      return [
-        g.reshape(
-          g.node("ScatterND", [start, long, rows], empty, { reduction: { string: "add" } }),
-          y.dims,
-        ),
-      ];
-    },
+    onnx: scatterAddOnnx,
     stablehlo: (h, xs, p, ys) => scatterAddStablehlo(h, xs, p, ys),
   },
   samples: () => [
-    sample("rows", [random(4, 3), integers(0, 5, 4)], { batchDims: 0, size: 5, name: null }),
-    sample("collisions", [random(6, 2), integers(0, 2, 6)], { batchDims: 0, size: 3, name: null }),
-    sample("elements", [random(3), integers(0, 6, 3)], { batchDims: 0, size: 6, name: null }),
+    sample("rows", [random(4, 3), integers(0, 5, 4)], {
+      batchDims: 0,
+      distinct: 0,
+      size: 5,
+      name: null,
+    }),
+    sample("collisions", [random(6, 2), integers(0, 2, 6)], {
+      batchDims: 0,
+      distinct: 0,
+      size: 3,
+      name: null,
+    }),
+    sample("elements", [random(3), integers(0, 6, 3)], {
+      batchDims: 0,
+      distinct: 0,
+      size: 6,
+      name: null,
+    }),
+    sample("distinct within pieces", [random(4, 3), values(aval("int32", [4]), 2, 0, 0, 1)], {
+      batchDims: 0,
+      distinct: 2,
+      size: 3,
+      name: null,
+    }),
+    sample("a large table", [random(3, 2), values(aval("int32", [3]), 5000, 7, 5000)], {
+      batchDims: 0,
+      distinct: 0,
+      size: 5001,
+      name: null,
+    }),
     sample("per batch", [random(2, 5, 3), integers(0, 4, 2, 5)], {
       batchDims: 1,
+      distinct: 0,
       size: 4,
       name: null,
     }),
     sample("a table of rows", [random(2, 3, 2), integers(0, 5, 2, 3)], {
       batchDims: 0,
+      distinct: 0,
       size: 5,
       name: null,
     }),
     sample("out of range is clamped", [random(3, 2), values(aval("int32", [3]), -4, 1, 9)], {
       batchDims: 0,
+      distinct: 0,
       size: 3,
       name: null,
     }),
@@ -334,20 +320,14 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
     rejects(
       "too few rows",
       [aval("float32", [3, 2]), aval("int32", [4])],
-      { batchDims: 0, size: 5, name: null },
+      { batchDims: 0, distinct: 0, size: 5, name: null },
       "scatterAdd: every index needs one row of updates.",
     ),
   ],
 });
 
-export function scatterAdd(
-  updates: Tensor,
-  indices: Tensor,
-  size: number,
-  batchDims = 0,
-  name: string | null = null,
-): Tensor {
-  return apply(scatterAddOp, [updates, indices], { batchDims, size, name })[0];
+export function scatterAdd(updates: Tensor, indices: Tensor, params: ScatterAddParams): Tensor {
+  return apply(scatterAddOp, [updates, indices], params)[0];
 }
 
 export interface TopKParams {
@@ -372,7 +352,7 @@ export const topKOp: Op<TopKParams, One, Two> = defineOp<TopKParams, One, Two>({
   jvp: {
     kind: "rule",
     apply: ([dx], _x, [, indices]) => [
-      dx === null ? null : gather(dx, indices, dx.dims.length - 1),
+      dx === null ? null : gather(dx, indices, dx.dims.length - 1, 1),
       null,
     ],
   },

@@ -2,7 +2,16 @@
 
 import { aval } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { full, greaterEqual, scalar, scatterAdd, softmax, topK, where } from "../../numpy/index.ts";
+import {
+  arange,
+  full,
+  greaterEqual,
+  scalar,
+  scatterAdd,
+  softmax,
+  topK,
+  where,
+} from "../../numpy/index.ts";
 import { iota } from "../../ops/creation.ts";
 import type { Router, RoutingRule } from "./routing.ts";
 
@@ -26,15 +35,17 @@ const route: Router = (logits, slots) => {
 
 /** Share of tokens in no slot. */
 function unserved(token: Tensor, tokens: number): Tensor {
-  const [group, expert, slot] = token.dims as [number, number, number];
-  const at = token.reshape([group, expert * slot]);
-  const served = scatterAdd(full(1, [group, expert * slot]), {
+  const [group, expert] = token.dims as [number, number, number];
+  // Expert after expert, since each expert's tokens are distinct.
+  const at = token.add(arange(group, "group").mul(tokens)).order("expert group slot");
+  const counts = scatterAdd(full(1, at.dims), {
     at,
-    size: tokens,
-    batch: 1,
+    size: group * tokens,
+    batch: 0,
     as: null,
+    distinct: expert,
   });
-  return where(served.less(0.5), 1, 0).mean();
+  return where(counts.less(0.5), 1, 0).mean();
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Tensor } from "../../core/tensor.ts";
 
 /** Who sits in which slot of which expert; all experts of a group have the same number of slots. */
 export interface Routing {
-  /** `[group, expert, slot]` int32 token index; any token where the slot is empty. */
+  /** `[group, expert, slot]` int32 token index, no token twice in one expert; −1 where the slot is empty. */
   readonly token: Tensor;
   /** `[group, expert, slot]` weight of the answer for that token; 0 where the slot is empty. */
   readonly weight: Tensor;

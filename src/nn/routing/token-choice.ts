@@ -53,15 +53,15 @@ function fillSlots(
     const place = placeInLine(mask, taken);
     const fits = less(place, slots);
     const expert = einsum("group token expert, expert -> group token", mask, numbers(experts));
-    // Dropped choices go to one slot past the end, which is cut off.
+    // Dropped choices go to one slot past the end, which is cut off; every other place is named once.
     const at = where(fits, expert.mul(slots).add(place), experts * slots).astype("int32");
     const put = (rows: Tensor) =>
-      scatterAdd(rows, { at, size: experts * slots + 1, batch: 1, as: null }).slice(
+      scatterAdd(rows, { at, size: experts * slots + 1, batch: 1, as: null, distinct: 1 }).slice(
         1,
         0,
         experts * slots,
       );
-    token = token.add(put(counting));
+    token = token.add(put(counting.add(1)));
     weight = weight.add(put(share));
     kept = kept.add(where(fits, 1, 0));
     const keptMask = mask.mul(where(fits, 1, 0));
@@ -71,7 +71,7 @@ function fillSlots(
   const seats = (x: Tensor) => divide(x.as("group slot"), "slot", { expert: experts, slot: slots });
   const total = served.reduce((a, b) => a.add(b));
   return {
-    token: seats(token).astype("int32"),
+    token: seats(token).astype("int32").sub(1), // counted from 1, so that 0 was left in empty slots
     weight: seats(weight),
     load: total.div(total.mean().add(1e-9)),
     dropped: where(kept.less(0.5), 1, 0).mean(),

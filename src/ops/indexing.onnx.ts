@@ -1,0 +1,145 @@
+/** @file scatter-add as ONNX nodes. The obvious node is wrong, so there are three ways, by what is known. */
+
+import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
+import type { Each, One, Two } from "../core/op.ts";
+import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
+import type { ScatterAddParams } from "./indexing.ts";
+
+/** Clamped indices into the table of all batches' rows, as a list. */
+export function flatIndices(
+  g: OnnxEmitter,
+  indices: OnnxValue,
+  form: Aval,
+  batchDims: number,
+  rows: number,
+): { readonly flat: OnnxValue; readonly batches: number; readonly rows: number } {
+  const batches = sizeOf(form.dims.slice(0, batchDims));
+  const perBatch = sizeOf(form.dims.slice(batchDims));
+  const shape = aval("int32", [batches, perBatch]);
+  const grid = g.reshape(indices, shape.dims);
+  const clamped = g.node(
+    "Min",
+    [
+      g.node("Max", [grid, g.constant("int32", [], [0])], shape),
+      g.constant("int32", [], [Math.max(0, rows - 1)]),
+    ],
+    shape,
+  );
+  const shifted =
+    batches <= 1
+      ? clamped
+      : g.node(
+          "Add",
+          [
+            clamped,
+            g.constant(
+              "int32",
+              [batches, 1],
+              Array.from({ length: batches }, (_, i) => i * rows),
+            ),
+          ],
+          shape,
+        );
+  return { flat: g.reshape(shifted, [batches * perBatch]), batches, rows };
+}
+
+/** More pieces than this would be more nodes than they save. */
+const MOST_PIECES = 64;
+/** A product with one-hot rows costs rows × places × width multiply-adds; above this it is not worth it. */
+const LARGEST_PRODUCT = 2 ** 30;
+
+/**
+ * ScatterND adds rows on several threads without a lock, so rows for one place are lost now and then
+ * (onnxruntime issues 18048 and 23396). Therefore:
+ *
+ * - indices known to be distinct within pieces: one ScatterND per piece, one after another;
+ * - few places: a product with one-hot rows;
+ * - else ScatterElements, which is sequential and right, and twenty times as slow as ScatterND.
+ */
+export function scatterAddOnnx(
+  g: OnnxEmitter,
+  [updates, indices]: Each<Two, OnnxValue>,
+  { batchDims, distinct, size }: ScatterAddParams,
+  {
+    inputs: [uForm, iForm],
+    outputs: [y],
+  }: { readonly inputs: Each<Two, Aval>; readonly outputs: Each<One, Aval> },
+): Each<One, OnnxValue> {
+  const { flat, batches } = flatIndices(g, g.exact(indices, iForm.dims), iForm, batchDims, size);
+  const count = dimOf(flat, 0);
+  const width = sizeOf(uForm.dims.slice(iForm.dims.length));
+  const rows = g.reshape(g.exact(updates, uForm.dims), [count, width]);
+  const table = aval(y.dtype, [batches * size, width]);
+  const inPieces = distinct > 0 && distinct <= MOST_PIECES && count % distinct === 0;
+  const small = batches === 1 && count * size * width <= LARGEST_PRODUCT;
+  const sum = inPieces
+    ? scatterPieces(g, rows, flat, table, distinct)
+    : small
+      ? productWithOneHot(g, rows, flat, table)
+      : scatterElements(g, rows, flat, table);
+  return [g.reshape(sum, y.dims)];
+}
+
+function zeroTable(g: OnnxEmitter, table: Aval): OnnxValue {
+  return g.node(
+    "Expand",
+    [g.constant(table.dtype, [], [0]), g.constant("int64", [2], table.dims)],
+    table,
+  );
+}
+
+function scatterPieces(
+  g: OnnxEmitter,
+  rows: OnnxValue,
+  flat: OnnxValue,
+  table: Aval,
+  pieces: number,
+): OnnxValue {
+  const count = dimOf(flat, 0);
+  const long = g.node("Cast", [g.reshape(flat, [count, 1])], aval("int64", [count, 1]), {
+    to: { int: 7 },
+  });
+  const cut = (x: OnnxValue): readonly OnnxValue[] => {
+    if (pieces === 1) return [x];
+    const form = aval(x.dtype, [count / pieces, dimOf(x, 1)]);
+    const sizes = g.constant("int64", [pieces], Array<number>(pieces).fill(count / pieces));
+    return g.nodes({
+      op: "Split",
+      inputs: [x, sizes],
+      attributes: { axis: { int: 0 } },
+      outputs: Array<Aval>(pieces).fill(form),
+    });
+  };
+  const places = cut(long);
+  return cut(rows).reduce(
+    (sum, piece, i) =>
+      g.node("ScatterND", [sum, places[i] ?? long, piece], table, { reduction: { string: "add" } }),
+    zeroTable(g, table),
+  );
+}
+
+function productWithOneHot(
+  g: OnnxEmitter,
+  rows: OnnxValue,
+  flat: OnnxValue,
+  table: Aval,
+): OnnxValue {
+  const [count, size] = [dimOf(flat, 0), dimOf(table, 0)];
+  const counting = g.constant(
+    "int32",
+    [1, size],
+    Array.from({ length: size }, (_, i) => i),
+  );
+  const hit = g.node("Equal", [g.reshape(flat, [count, 1]), counting], aval("bool", [count, size]));
+  const oneHot = g.node("Cast", [hit], aval(table.dtype, [count, size]), { to: { int: 1 } });
+  return g.node("Gemm", [oneHot, rows], table, { transA: { int: 1 }, transB: { int: 0 } });
+}
+
+function scatterElements(g: OnnxEmitter, rows: OnnxValue, flat: OnnxValue, table: Aval): OnnxValue {
+  const column = g.reshape(flat, [dimOf(flat, 0), 1]);
+  const places = g.exact(column, rows.dims);
+  return g.node("ScatterElements", [zeroTable(g, table), places, rows], table, {
+    axis: { int: 0 },
+    reduction: { string: "add" },
+  });
+}
