@@ -11,7 +11,6 @@ import {
   logSumExp,
   oneHot,
   softmax,
-  split,
   take,
   where,
 } from "../numpy/index.ts";
@@ -102,12 +101,16 @@ function mixInBlocks(
   const blocks = Math.min(BLOCKS, Math.floor(pos / SHORTEST_BLOCK));
   if (blocks < 2 || pos % blocks !== 0) return mix(q, k, v, bias, config);
   const size = pos / blocks;
-  const pieces = (x: Tensor, axis: string) => split(x, axis, Array(blocks).fill(size));
-  const [queries, keys, values] = [pieces(q, "pos"), pieces(k, "mem"), pieces(v, "mem")];
-  const mixed = queries.map((query, i) => {
-    const upTo = (parts: readonly Tensor[]) => concatenate(parts.slice(0, i + 1), "mem");
-    const seen = bias.slice("pos", i * size, (i + 1) * size).slice("mem", 0, (i + 1) * size);
-    return mix(query, upTo(keys), upTo(values), seen, config);
+  const mixed = Array.from({ length: blocks }, (_, i) => {
+    const end = (i + 1) * size;
+    const seen = bias.slice("pos", i * size, end).slice("mem", 0, end);
+    return mix(
+      q.slice("pos", i * size, end),
+      k.slice("mem", 0, end),
+      v.slice("mem", 0, end),
+      seen,
+      config,
+    );
   });
   return concatenate(mixed, "pos");
 }

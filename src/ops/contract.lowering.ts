@@ -114,19 +114,21 @@ function matrix(
   const straight = [...batch, ...rows, ...columns];
   const turned = [...batch, ...columns, ...rows];
   const same = (order: readonly string[]) => order.every((label, i) => label === labels[i]);
-  const transposed = !same(straight) && same(turned);
-  const ordered =
-    same(straight) || transposed
-      ? x
-      : g.transpose(
-          x,
-          straight.map((label) => labels.indexOf(label)),
-        );
-  const sides = transposed ? [columns, rows] : [rows, columns];
+  // Rows of the innermost axis move whole where it stays innermost; anything else moves number by number.
+  const innermost = labels.at(-1);
+  const turn =
+    !same(straight) &&
+    (same(turned) || (straight.at(-1) !== innermost && turned.at(-1) === innermost));
+  const wanted = turn ? turned : straight;
+  const ordered = g.transpose(
+    x,
+    wanted.map((label) => labels.indexOf(label)),
+  );
+  const sides = turn ? [columns, rows] : [rows, columns];
   const lead = batch.length === 0 ? [] : [sizeOf(sizesOf(batch))];
   return {
     value: g.reshape(ordered, [...lead, ...sides.map((side) => sizeOf(sizesOf(side)))]),
-    transposed,
+    transposed: turn,
   };
 }
 
