@@ -16,10 +16,16 @@ const config: ViteUserConfig = defineConfig({
           ...shared,
           name: "fast",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: ["test/slow/**", "test/peers/**"],
+          exclude: ["test/slow/**", "test/peers/**", "**/*.slow.test.ts", "**/node_modules/**"],
         },
       },
-      { test: { ...shared, name: "slow", include: ["test/slow/**/*.test.ts"] } },
+      {
+        test: {
+          ...shared,
+          name: "slow",
+          include: ["test/slow/**/*.test.ts", "src/**/*.slow.test.ts"],
+        },
+      },
       { test: { ...shared, name: "peers", include: ["test/peers/**/*.test.ts"] } },
     ],
   },

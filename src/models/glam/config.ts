@@ -111,9 +111,9 @@ const NANO: GlamConfig = {
 };
 
 const NANO_TRAINING: TrainingConfig = {
-  batch: 32,
+  batch: 24,
   length: 128,
-  steps: 440,
+  steps: 500,
   optimizer: "adafactor",
   learningRate: 0.02,
   schedule: "inverse-square-root",

@@ -4,10 +4,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runCommand } from "../src/cli/command.ts";
-import { captureContext } from "../src/cli/context.ts";
-import { command as sample } from "../src/cli/sample.ts";
-import { jsonLines, meshloom, metricsOf } from "./command-line.ts";
+import { runCommand } from "../../src/cli/command.ts";
+import { captureContext } from "../../src/cli/context.ts";
+import { command as sample } from "../../src/cli/sample.ts";
+import { jsonLines, meshloom, metricsOf } from "../command-line.ts";
 
 let base = "";
 /** A trained run of six steps, and what `train --json` printed. */
