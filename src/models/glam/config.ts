@@ -113,7 +113,7 @@ const NANO: GlamConfig = {
 const NANO_TRAINING: TrainingConfig = {
   batch: 24,
   length: 128,
-  steps: 500,
+  steps: 440,
   optimizer: "adafactor",
   learningRate: 0.02,
   schedule: "inverse-square-root",
