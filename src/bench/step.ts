@@ -3,6 +3,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { ConfigError, suggestion } from "../core/errors.ts";
 import { drawBelow } from "../data/permutation.ts";
 import { jit } from "../engines/jit.ts";
 import { initialise } from "../nn/index.ts";
@@ -57,8 +58,20 @@ const COMPARED = 20;
 /** Rest between turns, so that a runner's idle threads have stopped spinning before the next one starts. */
 const REST_MS = 300;
 
-/** Times one step of the model on every runner that can start. */
+/**
+ * Times one step of the model on every runner that can start.
+ *
+ * @throws ConfigError when `only` names an unknown runner
+ */
 export async function benchStepOnAll(options: BenchOptions): Promise<BenchResult> {
+  const known = runnerSpecs(options.python).map(({ name }) => name);
+  const unknown = options.only.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new ConfigError(
+      "CONFIG-01",
+      `bench: "${unknown}" is not a runner; ${suggestion(unknown, known)}`,
+    );
+  }
   const folder = await mkdtemp(join(tmpdir(), "meshloom-bench-"));
   const runners: Runner[] = [];
   try {

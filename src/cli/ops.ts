@@ -54,7 +54,7 @@ function rowOf(op: Op): OpRow {
     transpose: op.transpose.kind === "none" ? `none: ${op.transpose.reason}` : "rule",
     sharding: rule,
     samples: samples.length,
-    engines: "reference, onnx, stablehlo",
+    engines: ["reference", ...Object.keys(op.lower)].join(", "),
   };
 }
 
