@@ -30,15 +30,6 @@ export function variable(aval: Aval): Variable {
   return { aval };
 }
 
-/** The equation that makes each variable; inputs have none. */
-export function producersOf(program: Program): ReadonlyMap<Variable, Equation> {
-  const producers = new Map<Variable, Equation>();
-  for (const equation of program.equations) {
-    for (const output of equation.outputs) producers.set(output, equation);
-  }
-  return producers;
-}
-
 /** The program with only the equations that its outputs need. */
 export function withoutDeadCode(program: Program): Program {
   const needed = new Set<Variable>(program.outputs);

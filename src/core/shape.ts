@@ -74,11 +74,6 @@ function axisRange(x: Aval): string {
   return x.dims.length === 1 ? "axis 0" : `axes 0 to ${x.dims.length - 1}`;
 }
 
-/** Inserts one entry at the front, as batching does with its axis. */
-export function prepend<T>(first: T, rest: readonly T[]): T[] {
-  return [first, ...rest];
-}
-
 /** The list without entry `at`. */
 export function without<T>(list: readonly T[], at: number): T[] {
   return list.filter((_, i) => i !== at);

@@ -56,15 +56,6 @@ export function abstract(form: Aval): Tensor {
   return new Builder("abstract").input(form);
 }
 
-/** Reads tensors of a program as its variables. */
-export function variablesOf(result: unknown): Variable[] {
-  return leaves(result).map(({ origin }) => {
-    if (origin.kind !== "traced")
-      throw new TraceError("TRACE-01", "trace: a result holds data instead of being traced");
-    return origin.variable;
-  });
-}
-
 /** Writes the equations of `program` into the one being traced. */
 export function inline(program: Program, inputs: readonly Tensor[]): readonly Tensor[] {
   const values = new Map<Variable, Tensor>();
