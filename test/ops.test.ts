@@ -14,6 +14,7 @@ import {
   directions,
   factorsOf,
   forward,
+  inFloat,
   inner,
   inputsOf,
   jvpAt,
@@ -37,6 +38,11 @@ const ENGINES: readonly Engine[] = [
 const EXACT: Tolerance = { rtol: 0, atol: 0 };
 const DOUBLE: Tolerance = { rtol: 1e-10, atol: 1e-12 };
 const SINGLE: Tolerance = { rtol: 2e-5, atol: 2e-6 };
+/** The engine computes in float32 and rounds once or twice; the record in float64 and rounds once. */
+const HALVES = [
+  { dtype: "float16", tolerance: { rtol: 2 ** -9, atol: 2 ** -20 } },
+  { dtype: "bfloat16", tolerance: { rtol: 2 ** -6, atol: 2 ** -20 } },
+] as const;
 const SLOPE: Tolerance = { rtol: 1e-6, atol: 1e-8 };
 
 const counts = { ops: OPS.length, samples: 0, laws: 0 };
@@ -72,6 +78,21 @@ describe.each([...OPS].map((op) => ({ name: op.name, op })))("$name", ({ op }) =
             await runOn(engine, programOf(op, sample), inputsOf(sample, false)),
             expected,
             SINGLE,
+          );
+        },
+      );
+
+      test.each(HALVES)(
+        "in $dtype it computes what the record evaluates",
+        async ({ dtype, tolerance }) => {
+          const half = inFloat(sample, dtype);
+          if (half === undefined) return;
+          const program = programOf(op, half);
+          const inputs = inputsOf(half, false);
+          expectClose(
+            await runOn(ENGINES[1] as Engine, program, inputs),
+            interpret(program, inputs),
+            tolerance,
           );
         },
       );

@@ -1,6 +1,13 @@
 /** @file Arrays with data on the host: what the reference engine computes with. */
 
-import { allocate, type DType, fromNumbers, type TypedArray } from "./dtype.ts";
+import {
+  allocate,
+  type DType,
+  fromNumbers,
+  readElement,
+  type TypedArray,
+  writeElement,
+} from "./dtype.ts";
 import { ShapeError } from "./errors.ts";
 import { type Aval, sizeOf, stridesOf } from "./shape.ts";
 
@@ -28,15 +35,12 @@ export function zeros(like: Pick<Aval, "dtype" | "dims">): NdArray {
 
 /** Element `i` as a number; bool is 0 or 1, int64 must be exact in a double. */
 export function at(x: NdArray, i: number): number {
-  const value = x.data[i];
-  if (value === undefined) throw new RangeError(`element ${i} of ${x.data.length}`);
-  return Number(value);
+  return readElement(x.dtype, x.data, i);
 }
 
-/** Writes a number; integer types wrap as their typed arrays do. */
+/** Writes a number: floats round to nearest, integers wrap as their typed arrays do. */
 export function put(x: NdArray, i: number, value: number): void {
-  if (x.data instanceof BigInt64Array) x.data[i] = BigInt(Math.trunc(value));
-  else x.data[i] = value;
+  writeElement(x.dtype, x.data, i, value);
 }
 
 /** An array computed element by element: `f(index, flat)` with the row-major multi-index. */

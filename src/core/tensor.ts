@@ -2,7 +2,7 @@
 
 import { type AxisName, parseAxes } from "./axes.ts";
 import type { Builder } from "./builder.ts";
-import { type DType, fromNumbers, type TypedArray } from "./dtype.ts";
+import { type DType, fromNumbers, readElement, type TypedArray } from "./dtype.ts";
 import { ShapeError, TraceError } from "./errors.ts";
 import type { Variable } from "./program.ts";
 import { type Aval, aval, axisOf, dimOf, showAval, sizeOf } from "./shape.ts";
@@ -55,7 +55,7 @@ export class Tensor {
   }
 
   /**
-   * The elements, row-major.
+   * The elements, row-major, as the engine holds them: 16-bit floats as bit patterns (see `numbers`).
    *
    * @throws TraceError inside a traced function, where there is no data yet, and after donation
    */
@@ -88,7 +88,13 @@ export class Tensor {
         `item: ${showAval(this.aval)} has ${sizeOf(this.dims)} elements, not 1`,
       );
     }
-    return Number(this.data()[0]);
+    return readElement(this.dtype, this.data(), 0);
+  }
+
+  /** The elements as numbers, row-major, whatever the dtype. @throws TraceError as `data` does */
+  numbers(): number[] {
+    const data = this.data();
+    return Array.from({ length: data.length }, (_, i) => readElement(this.dtype, data, i));
   }
 
   toString(): string {

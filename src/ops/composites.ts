@@ -394,7 +394,7 @@ export const geluOp: Op<NoParams, One, Two> = defineOp<NoParams, One, Two>({
       "integers",
       [aval("int32", [2])],
       noParams,
-      "gelu: takes float32, float64, not int32[2]",
+      "gelu: takes float32, float64, float16, bfloat16, not int32[2]",
     ),
   ],
 });

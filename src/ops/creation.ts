@@ -140,12 +140,14 @@ export function literal(like: Aval, values: readonly number[]): Tensor {
 export function hloNumber(value: number, dtype: DType): string {
   if (dtype === "bool") return value === 0 ? "false" : "true";
   if (dtype === "uint32") return `${value >>> 0}`;
-  if (dtype !== "float32" && dtype !== "float64") return `${BigInt(Math.trunc(value))}`;
+  if (dtype === "int32" || dtype === "int64") return `${BigInt(Math.trunc(value))}`;
   if (Object.is(value, -0)) return "-0.0";
   // MLIR wants a point in every float: 1.0e+0, not 1e+0.
   if (Number.isFinite(value)) return value.toExponential().replace(/^(-?\d)e/, "$1.0e");
   const bits = {
     float32: ["0x7F800000", "0xFF800000", "0x7FC00000"],
+    float16: ["0x7C00", "0xFC00", "0x7E00"],
+    bfloat16: ["0x7F80", "0xFF80", "0x7FC0"],
     float64: ["0x7FF0000000000000", "0xFFF0000000000000", "0x7FF8000000000000"],
   };
   return bits[dtype][Number.isNaN(value) ? 2 : value > 0 ? 0 : 1] ?? "0.0";

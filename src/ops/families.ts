@@ -56,7 +56,7 @@ export interface UnaryRules {
   simplify?(x: Made): Tensor | null;
 }
 
-export const FLOATS: readonly DType[] = ["float32", "float64"];
+export const FLOATS: readonly DType[] = ["float32", "float64", "float16", "bfloat16"];
 export const SIGNED: readonly DType[] = [...FLOATS, "int32", "int64"];
 export const NUMBERS: readonly DType[] = [...SIGNED, "uint32"];
 export const BITS: readonly DType[] = ["int32", "int64", "uint32", "bool"];

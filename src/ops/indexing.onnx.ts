@@ -1,5 +1,6 @@
 /** @file scatter-add as ONNX nodes. The obvious node is wrong, so there are three ways, by what is known. */
 
+import { dtypeFacts } from "../core/dtype.ts";
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import type { Each, One, Two } from "../core/op.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
@@ -131,7 +132,9 @@ function productWithOneHot(
     Array.from({ length: size }, (_, i) => i),
   );
   const hit = g.node("Equal", [g.reshape(flat, [count, 1]), counting], aval("bool", [count, size]));
-  const oneHot = g.node("Cast", [hit], aval(table.dtype, [count, size]), { to: { int: 1 } });
+  const oneHot = g.node("Cast", [hit], aval(table.dtype, [count, size]), {
+    to: { int: dtypeFacts(table.dtype).onnx },
+  });
   return g.node("Gemm", [oneHot, rows], table, { transA: { int: 1 }, transB: { int: 0 } });
 }
 

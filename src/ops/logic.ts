@@ -1,7 +1,7 @@
 /** @file Element-wise ops on truth values and bits, choice between two values, and conversion of dtypes. */
 
 import { apply } from "../core/builder.ts";
-import { type DType, isFloat } from "../core/dtype.ts";
+import { type DType, dtypeFacts, isFloat } from "../core/dtype.ts";
 import { DTypeError } from "../core/errors.ts";
 import { build, get, mapElements } from "../core/ndarray.ts";
 import { defineOp, isLinear, notLinear, type One, type Op, type Three } from "../core/op.ts";
@@ -19,6 +19,7 @@ import {
   call2,
   type NoParams,
   noParams,
+  SIGNED,
   sameForms,
   simplifyElementwise,
   spread,
@@ -33,7 +34,7 @@ function comparison(
   test: (x: number, y: number) => boolean,
 ): BinaryOp {
   return binary(name, {
-    dtypes: ["float32", "float64", "int32", "int64"],
+    dtypes: SIGNED,
     result: "bool",
     jvp: truth,
     transpose: notLinear("a truth value"),
@@ -228,16 +229,9 @@ export const convertOp: Op<ConvertParams, One, One> = defineOp<ConvertParams, On
       ? [inputs[0].tensor]
       : simplifyElementwise(convertOp, inputs, p, outputs),
   lower: {
-    // Constants keep their rank, so a converted scalar stays a scalar. ONNX numbers its types: 1 f32, 5 … 13.
+    // Constants keep their rank, so a converted scalar stays a scalar.
     onnx: (g, [x], { dtype }) => [
-      g.node(
-        "Cast",
-        [x],
-        { dtype, dims: x.dims },
-        {
-          to: { int: { float32: 1, float64: 11, int32: 6, int64: 7, uint32: 12, bool: 9 }[dtype] },
-        },
-      ),
+      g.node("Cast", [x], { dtype, dims: x.dims }, { to: { int: dtypeFacts(dtype).onnx } }),
     ],
     stablehlo: (h, [x], { dtype }, [y]) => {
       if (dtype !== "bool")

@@ -11,7 +11,7 @@ import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { broadcast, constantOf, fullLike } from "./creation.ts";
 import { div, mul, neg, negOp } from "./elementwise.ts";
-import { checkDType, NUMBERS } from "./families.ts";
+import { checkDType, NUMBERS, SIGNED } from "./families.ts";
 import { convert, equal } from "./logic.ts";
 
 export interface ReduceParams {
@@ -128,7 +128,7 @@ export const sumOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One
       "truth values",
       [aval("bool", [3])],
       { axes: [0] },
-      "sum: takes float32, float64, int32, int64, uint32, not bool[3]",
+      "sum: takes float32, float64, float16, bfloat16, int32, int64, uint32, not bool[3]",
     ),
   ],
 });
@@ -151,6 +151,8 @@ export function sum(x: Tensor, axes: readonly number[]): Tensor {
 const LEAST: Readonly<Record<DType, number>> = {
   float32: -Infinity,
   float64: -Infinity,
+  float16: -Infinity,
+  bfloat16: -Infinity,
   int32: -(2 ** 31),
   int64: -(2 ** 63),
   uint32: 0,
@@ -231,7 +233,7 @@ export interface CumsumParams {
 export const cumsumOp: Op<CumsumParams, One, One> = defineOp<CumsumParams, One, One>({
   name: "cumsum",
   infer([x], { axis }) {
-    checkDType("cumsum", x, ["float32", "float64", "int32", "int64"]);
+    checkDType("cumsum", x, SIGNED);
     if (!(axis in x.dims))
       throw new ShapeError("SHAPE-01", `cumsum: axis ${axis} is not an axis of ${showAval(x)}`);
     return [x];

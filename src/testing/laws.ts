@@ -1,7 +1,7 @@
 /** @file Laws that every op obeys, as functions of one sample. Tests and outside engines run them. */
 
 import { apply } from "../core/builder.ts";
-import { isFloat } from "../core/dtype.ts";
+import { type DType, isFloat } from "../core/dtype.ts";
 import { at, build, mapElements, type NdArray } from "../core/ndarray.ts";
 import type { Op } from "../core/op.ts";
 import type { Program } from "../core/program.ts";
@@ -20,6 +20,20 @@ import { vmap } from "../transforms/vmap.ts";
 /** Sample inputs with data; floats in double precision where wanted. */
 export function inputsOf(sample: Sample, double: boolean): NdArray[] {
   return sample.inputs.map((input, i) => materialise(input, i + 1, double));
+}
+
+/** The sample with another dtype wherever it says float32; undefined where it says so nowhere. */
+export function inFloat(sample: Sample, dtype: DType): Sample | undefined {
+  const params = sample.params as { readonly dtype?: DType };
+  const single = sample.inputs.map(({ aval }) => aval.dtype === "float32");
+  if (!single.includes(true) && params.dtype !== "float32") return undefined;
+  return {
+    ...sample,
+    inputs: sample.inputs.map((input, i) =>
+      single[i] === true ? { ...input, aval: { ...input.aval, dtype } } : input,
+    ),
+    params: params.dtype === "float32" ? { ...params, dtype } : sample.params,
+  };
 }
 
 function formOf(x: NdArray): Aval {

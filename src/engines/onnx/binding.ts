@@ -126,6 +126,8 @@ class BindingSession implements OnnxSession {
 
   #feeds(inputs: readonly HostTensor[]): Record<string, Tensor> {
     const tensors = inputs.map(({ dtype, dims, data }) => {
+      if (dtype === "bfloat16")
+        throw runtimeError("Run", "the package's binding passes no bfloat16; use the C API");
       // the binding takes no shared memory
       const owned = data.buffer instanceof SharedArrayBuffer ? data.slice() : data;
       return new this.#runtime.Tensor(dtype, owned as Float32Array, dims);

@@ -8,6 +8,7 @@ import type {
   OnnxValue,
 } from "../../core/lowering.ts";
 import { sameDims, sizeOf } from "../../core/shape.ts";
+import { onnxTypeNumber } from "./element-types.ts";
 import type { OnnxNode, OnnxTensor } from "./proto.ts";
 
 /** Nodes and constants of a graph under construction. */
@@ -19,6 +20,17 @@ export interface GraphParts {
   /** What every node's output is. */
   readonly values: ReadonlyMap<string, OnnxValue>;
   readonly initializers: readonly OnnxTensor[];
+}
+
+/** ONNX Runtime's CPU kernels take float16 by casting around them, but for these; bfloat16 they never compute. */
+const SINGLE_ONLY: ReadonlySet<string> = new Set([
+  "ScatterND",
+  "ScatterElements",
+  "SimplifiedLayerNormalization",
+]);
+
+function isHalf(dtype: DType | undefined): boolean {
+  return dtype === "float16" || dtype === "bfloat16";
 }
 
 /** A fresh graph. */
@@ -41,7 +53,29 @@ export function createEmitter(): GraphParts {
     return values;
   };
 
+  /** Nodes without a kernel for their 16-bit floats compute in float32 and round their results. */
   const write = (spec: OnnxNodeSpec): OnnxValue[] => {
+    const half = [...spec.inputs, ...spec.outputs].find((form) => isHalf(form?.dtype))?.dtype;
+    if (
+      half === undefined ||
+      spec.op === "Cast" ||
+      (half === "float16" && !SINGLE_ONLY.has(spec.op))
+    )
+      return append(spec);
+    const inputs = spec.inputs.map((x) => (x !== null && isHalf(x.dtype) ? cast(x, "float32") : x));
+    const outputs = spec.outputs.map((form) =>
+      form !== null && isHalf(form.dtype) ? { ...form, dtype: "float32" as const } : form,
+    );
+    const wanted = spec.outputs.filter((form) => form !== null);
+    return nodesOf({ ...spec, inputs, outputs }).map((y, i) =>
+      isHalf(wanted[i]?.dtype) ? cast(y, half) : y,
+    );
+  };
+
+  const cast = (x: OnnxValue, dtype: DType): OnnxValue =>
+    node("Cast", [x], { dtype, dims: x.dims }, { to: { int: onnxTypeNumber(dtype) } });
+
+  const append = (spec: OnnxNodeSpec): OnnxValue[] => {
     const outputs = spec.outputs.map((form) =>
       form === null ? null : { dtype: form.dtype, dims: form.dims, name: `v${count++}` },
     );

@@ -1,8 +1,8 @@
 /** @file What the engine asks of ONNX Runtime, and the checks that both ways of reaching it share. */
 
-import type { DType, TypedArray } from "../../core/dtype.ts";
+import { type DType, holds, type TypedArray } from "../../core/dtype.ts";
 import { EngineError } from "../../core/errors.ts";
-import { elementCount, holds, typeText } from "./element-types.ts";
+import { elementCount, typeText } from "./element-types.ts";
 import type { OnnxValueInfo } from "./proto.ts";
 
 /** The release whose C API and behaviour the transports are written and tested against. */
