@@ -119,8 +119,8 @@ describe("damage", () => {
     ],
     [
       "dtype",
-      fileOf(`{"a":${entry("BF16", "[2]", 0, 4)}}`, 4),
-      'tensor "a": dtype "BF16" is not supported; known are F32, F64, I32, I64, U32, BOOL.',
+      fileOf(`{"a":${entry("F8_E5M2", "[2]", 0, 4)}}`, 4),
+      'tensor "a": dtype "F8_E5M2" is not supported; known are F32, F64, F16, BF16, I32, I64, U32, BOOL.',
     ],
     ["shape", fileOf(`{"a":${entry("F32", "[-1]", 0, 4)}}`, 4), "shape [-1] is not a list of"],
     [
