@@ -1,12 +1,13 @@
 /** @file Laws that every op obeys. A new op needs samples in its record and nothing here. */
 
 import { afterAll, describe, expect, test } from "vitest";
+import { interpret } from "../src/core/interpret.ts";
 import type { NdArray } from "../src/core/ndarray.ts";
 import { parseProgram, printProgram } from "../src/core/program-text.ts";
 import { verify } from "../src/core/verify.ts";
 import type { Engine } from "../src/engines/engine.ts";
 import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
-import { interpret, referenceEngine } from "../src/engines/reference/reference.ts";
+import { referenceEngine } from "../src/engines/reference/reference.ts";
 import { OPS, OPS_BY_NAME } from "../src/ops/registry.ts";
 import {
   batchedAndLooped,

@@ -1,13 +1,13 @@
 /** @file Small float64 programs for tests of the transforms: traced, printed, run, refused. */
 
 import { expect } from "vitest";
+import { interpret } from "../src/core/interpret.ts";
 import { type NdArray, ndarray } from "../src/core/ndarray.ts";
 import type { Program } from "../src/core/program.ts";
 import { printProgram } from "../src/core/program-text.ts";
 import { type Aval, aval } from "../src/core/shape.ts";
 import type { Tensor } from "../src/core/tensor.ts";
 import { verify } from "../src/core/verify.ts";
-import { interpret } from "../src/engines/reference/reference.ts";
 import { sum } from "../src/ops/reduce.ts";
 import { difference } from "../src/testing/matchers.ts";
 import { simplify } from "../src/transforms/simplify.ts";

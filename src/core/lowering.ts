@@ -1,6 +1,7 @@
 /** @file What an op's lowering may ask of an engine's emitter. Types only: ops load no engine. */
 
 import type { DType } from "./dtype.ts";
+import type { Program } from "./program.ts";
 import type { Aval } from "./shape.ts";
 
 /**
@@ -15,7 +16,15 @@ export interface OnnxValue {
   readonly dims: readonly number[];
 }
 
+/** A graph inside a node: the body of a loop, a branch. It may use values of the graph around it. */
+export interface OnnxSubgraph {
+  readonly name: string;
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+}
+
 export type OnnxAttributeValue =
+  | { readonly graph: OnnxSubgraph }
   | { readonly int: number }
   | { readonly float: number }
   | { readonly string: string }
@@ -34,7 +43,7 @@ export interface OnnxNodeSpec {
 /** Builds an ONNX graph node by node. */
 export interface OnnxEmitter {
   /** Emits a node; a result per non-null output. */
-  nodes(spec: OnnxNodeSpec): OnnxValue[];
+  nodes(spec: OnnxNodeSpec): readonly OnnxValue[];
   /** Emits a node with one output. */
   node(
     op: string,
@@ -51,6 +60,14 @@ export interface OnnxEmitter {
   reshape(x: OnnxValue, dims: readonly number[]): OnnxValue;
   /** The value with its axes in another order. */
   transpose(x: OnnxValue, order: readonly number[]): OnnxValue;
+  /** A program's nodes in this graph; results have their exact dims. */
+  inline(program: Program, inputs: readonly OnnxValue[]): readonly OnnxValue[];
+  /** A graph inside a node, built by `build` from its inputs. Values made there stay there. */
+  subgraph(
+    name: string,
+    inputs: readonly Pick<Aval, "dtype" | "dims">[],
+    build: (inputs: readonly OnnxValue[]) => readonly OnnxValue[],
+  ): OnnxSubgraph;
 }
 
 /** A value in StableHLO text. */
@@ -78,6 +95,12 @@ export interface HloEmitter {
   reduce(op: string, x: HloValue, initial: number, axes: readonly number[]): HloValue;
   /** `stablehlo.broadcast_in_dim`. */
   broadcast(x: HloValue, axes: readonly number[], dims: readonly number[]): HloValue;
+  /** A program's lines in this place. */
+  inline(program: Program, inputs: readonly HloValue[]): readonly HloValue[];
+  /** The lines that `build` writes, closed by `stablehlo.return` of its results. */
+  region(build: () => readonly HloValue[]): string;
+  /** A name for an argument of a region. */
+  argument(form: Pick<Aval, "dtype" | "dims">): HloValue;
   /** The type text: `tensor<2x3xf32>`. */
   type(x: Pick<Aval, "dtype" | "dims">): string;
 }

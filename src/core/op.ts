@@ -47,6 +47,18 @@ export type JvpRule<P, I extends Many, O extends Many> =
     }
   /** Linear in all inputs together: the tangent is the op applied to the tangents. */
   | { readonly kind: "linear" }
+  /** Outputs and tangents in one, for ops that hold programs: what both need is computed once. */
+  | {
+      readonly kind: "joint";
+      apply(
+        tangents: Each<I, MaybeZero>,
+        primals: Each<I, Tensor>,
+        params: P,
+      ): {
+        readonly outputs: Each<O, Tensor>;
+        readonly tangents: Each<O, MaybeZero>;
+      };
+    }
   /** The derivative is zero or does not exist; tangents stop here. */
   | { readonly kind: "none"; readonly reason: string };
 

@@ -42,3 +42,19 @@ export function withoutDeadCode(program: Program): Program {
   }
   return { ...program, equations: kept.reverse() };
 }
+
+/** Whether a parameter of an op is a program: the body of a loop, a branch. */
+export function isProgram(value: unknown): value is Program {
+  return typeof value === "object" && value !== null && "equations" in value && "inputs" in value;
+}
+
+/** Params with every program in them replaced; the params themselves where there is none. */
+export function mapPrograms<P>(params: P, f: (program: Program) => Program): P {
+  if (isProgram(params)) return f(params) as P & Program;
+  if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return params;
+  const children: readonly unknown[] = Object.values(params);
+  const mapped = children.map((child) => mapPrograms(child, f));
+  if (mapped.every((child, i) => child === children[i])) return params;
+  if (Array.isArray(params)) return mapped as P & unknown[];
+  return Object.fromEntries(Object.keys(params).map((key, i) => [key, mapped[i]])) as P;
+}

@@ -1,7 +1,7 @@
 /** @file The rules of the intermediate language, checked. Tests run this after every pass. */
 
 import { ProgramError } from "./errors.ts";
-import type { Program, Variable } from "./program.ts";
+import { mapPrograms, type Program, type Variable } from "./program.ts";
 import { type Aval, sameDims, showAval } from "./shape.ts";
 import { showSource } from "./source.ts";
 
@@ -30,6 +30,7 @@ export function verify(program: Program, pass: string): Program {
           `operand ${showAval(input.aval)} is not defined before its use`,
         );
     }
+    mapPrograms(equation.params, (inner) => verify(inner, pass));
     const inferred: readonly Aval[] = equation.op.infer(
       equation.inputs.map((v) => v.aval),
       equation.params,

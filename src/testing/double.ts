@@ -1,11 +1,11 @@
 /** @file The reference engine in double precision, for programs that were traced in single. */
 
+import { interpret } from "../core/interpret.ts";
 import type { NdArray } from "../core/ndarray.ts";
 import type { Equation, Program, Variable } from "../core/program.ts";
 import { stored, type Tensor } from "../core/tensor.ts";
 import type { Engine, Executable } from "../engines/engine.ts";
 import { type Jitted, jit } from "../engines/jit.ts";
-import { interpret } from "../engines/reference/reference.ts";
 
 /** The program with every float32 turned to float64, in forms and in parameters of ops. */
 export function inDouble(program: Program): Program {

@@ -2,6 +2,7 @@
 
 import { apply } from "../core/builder.ts";
 import { type DType, isFloat } from "../core/dtype.ts";
+import { interpret } from "../core/interpret.ts";
 import { at, build, mapElements, type NdArray } from "../core/ndarray.ts";
 import type { Op } from "../core/op.ts";
 import type { Program } from "../core/program.ts";
@@ -11,7 +12,6 @@ import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { stored, type Tensor } from "../core/tensor.ts";
 import { verify } from "../core/verify.ts";
 import type { Engine } from "../engines/engine.ts";
-import { interpret } from "../engines/reference/reference.ts";
 import { jvp } from "../transforms/jvp.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { vjp } from "../transforms/vjp.ts";

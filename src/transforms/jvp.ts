@@ -76,39 +76,44 @@ export function pushForward(
   });
   for (const equation of program.equations) {
     const inputs = equation.inputs.map((v) => lookUp(values, v));
-    const outputs = replay(
-      equation,
-      inputs.map(({ primal }) => primal),
-    );
-    const dots = tangentsOf(equation, inputs, outputs);
+    const duals = pushThrough(equation, inputs);
     equation.outputs.forEach((v, i) => {
-      const primal = outputs[i];
-      if (primal !== undefined) values.set(v, { primal, tangent: dots[i] ?? null });
+      const dual = duals[i];
+      if (dual === undefined) return;
+      values.set(v, isFloat(v.aval.dtype) ? dual : { primal: dual.primal, tangent: null });
     });
   }
   return program.outputs.map((v) => lookUp(values, v));
 }
 
+function pushThrough(equation: Equation, inputs: readonly Dual[]): readonly Dual[] {
+  const { op, params, source } = equation;
+  const primals = inputs.map(({ primal }) => primal);
+  const tangents = inputs.map(({ tangent }) => tangent);
+  const rule = op.jvp;
+  const moves = rule.kind !== "none" && tangents.some((dx) => dx !== null);
+  if (moves && rule.kind === "joint") {
+    const joint = onBehalfOf(source, () => rule.apply(tangents, primals, params));
+    return joint.outputs.map((primal, i) => ({ primal, tangent: joint.tangents[i] ?? null }));
+  }
+  const outputs = replay(equation, primals);
+  const dots = moves
+    ? onBehalfOf(source, () => tangentsOf(equation, tangents, primals, outputs))
+    : [];
+  return outputs.map((primal, i) => ({ primal, tangent: dots[i] ?? null }));
+}
+
 function tangentsOf(
-  equation: Equation,
-  inputs: readonly Dual[],
+  { op, params }: Equation,
+  tangents: readonly MaybeZero[],
+  primals: readonly Tensor[],
   outputs: readonly Tensor[],
 ): readonly MaybeZero[] {
-  const { op, params } = equation;
-  const tangents = inputs.map(({ tangent }) => tangent);
-  if (op.jvp.kind === "none" || tangents.every((dx) => dx === null)) return outputs.map(() => null);
-  const { jvp: rule } = op;
-  const primals = inputs.map(({ primal }) => primal);
-  const dots = onBehalfOf(equation.source, () =>
-    rule.kind === "linear"
-      ? apply(
-          op,
-          inputs.map(({ primal, tangent }) => tangent ?? fullLike(primal, 0)),
-          params,
-        )
-      : rule.kind === "rule"
-        ? rule.apply(tangents, primals, outputs, params)
-        : [],
+  const rule = op.jvp;
+  if (rule.kind === "rule") return rule.apply(tangents, primals, outputs, params);
+  return apply(
+    op,
+    primals.map((x, i) => tangents[i] ?? fullLike(x, 0)),
+    params,
   );
-  return dots.map((dot, i) => (isFloat(outputs[i]?.dtype ?? "bool") ? dot : null));
 }

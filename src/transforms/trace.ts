@@ -56,6 +56,34 @@ export function abstract(form: Aval): Tensor {
   return new Builder("abstract").input(form);
 }
 
+/**
+ * A program written by `write` on stand-ins of the given forms. Tensors from outside that it uses are
+ * further inputs, at the end.
+ */
+export function programOf(
+  name: string,
+  forms: readonly Aval[],
+  write: (inputs: readonly Tensor[]) => readonly Tensor[],
+): { readonly program: Program; readonly captured: readonly Tensor[] } {
+  const builder = new Builder(name);
+  return writing(builder, () => builder.finish(write(forms.map((form) => builder.input(form)))));
+}
+
+/** As `programOf`, for what uses nothing from outside. */
+export function closedProgram(
+  name: string,
+  forms: readonly Aval[],
+  write: (inputs: readonly Tensor[]) => readonly Tensor[],
+): Program {
+  const { program, captured } = programOf(name, forms, write);
+  if (captured.length > 0)
+    throw new TraceError(
+      "TRACE-01",
+      `${name}: a closed program uses ${captured.length} outer tensors`,
+    );
+  return program;
+}
+
 /** Writes the equations of `program` into the one being traced. */
 export function inline(program: Program, inputs: readonly Tensor[]): readonly Tensor[] {
   const values = new Map<Variable, Tensor>();

@@ -10,7 +10,7 @@ import { Builder, onBehalfOf, writing } from "../core/builder.ts";
 import { isFloat } from "../core/dtype.ts";
 import { GradError } from "../core/errors.ts";
 import { LinearOperand, type MaybeZero } from "../core/op.ts";
-import type { Variable } from "../core/program.ts";
+import type { Program, Variable } from "../core/program.ts";
 import { sameDims, showAval } from "../core/shape.ts";
 import { showSource } from "../core/source.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -19,7 +19,7 @@ import { fullLike } from "../ops/creation.ts";
 import { add, stopGradient as stopGradientOf } from "../ops/elementwise.ts";
 import { reshape } from "../ops/layout.ts";
 import { pushForward } from "./jvp.ts";
-import { refill, trace } from "./trace.ts";
+import { inline, refill, trace } from "./trace.ts";
 
 /** Takes cotangents of the result, gives cotangents of each differentiated argument. */
 export type Pullback<A, R> = (cotangents: R) => A;
@@ -119,6 +119,29 @@ function pullThrough(linear: Builder, seeds: readonly Seed[]): (tangent: Tensor)
     for (const v of equation.outputs) cotangents.delete(v);
   }
   return (tangent) => cotangents.get(linear.use(tangent)) ?? null;
+}
+
+/**
+ * Transposes a program that is linear in some of its inputs, into the program being traced.
+ *
+ * @param operands - the inputs that it is not linear in; null at the linear ones
+ * @param cotangents - of its outputs
+ * @returns cotangents of the linear inputs; null where they are zero, and at the others
+ */
+export function pullBack(
+  program: Program,
+  operands: readonly (Tensor | null)[],
+  cotangents: readonly MaybeZero[],
+): readonly MaybeZero[] {
+  const linear = new Builder(program.name, { kind: "linear" });
+  const inputs = program.inputs.map((v, i) => operands[i] ?? linear.input(v.aval));
+  const outputs = writing(linear, () => inline(program, inputs));
+  const seeds = outputs.flatMap((tangent, i): Seed[] => {
+    const cotangent = cotangents[i] ?? null;
+    return cotangent === null ? [] : [{ tangent, cotangent }];
+  });
+  const back = pullThrough(linear, seeds);
+  return inputs.map((x, i) => (operands[i] == null ? back(x) : null));
 }
 
 /** A function's value beside the gradient of its first argument. */

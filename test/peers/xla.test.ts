@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { apply } from "../../src/core/builder.ts";
 import { type DType, viewOf } from "../../src/core/dtype.ts";
+import { interpret } from "../../src/core/interpret.ts";
 import type { NdArray } from "../../src/core/ndarray.ts";
 import type { Op } from "../../src/core/op.ts";
 import type { Program } from "../../src/core/program.ts";
@@ -23,7 +24,6 @@ import {
 import { aval } from "../../src/core/shape.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
 import { verify } from "../../src/core/verify.ts";
-import { interpret } from "../../src/engines/reference/reference.ts";
 import { printStablehlo } from "../../src/engines/xla/stablehlo.ts";
 import { gelu, logSumExp, rmsNorm, softmax } from "../../src/ops/composites.ts";
 import { contract, labels } from "../../src/ops/contract.ts";

@@ -8,13 +8,13 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { interpret } from "../../src/core/interpret.ts";
 import { at, build, type NdArray } from "../../src/core/ndarray.ts";
 import type { Program } from "../../src/core/program.ts";
 import { parseProgram, printProgram } from "../../src/core/program-text.ts";
 import { aval } from "../../src/core/shape.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
 import { verify } from "../../src/core/verify.ts";
-import { interpret } from "../../src/engines/reference/reference.ts";
 import { gelu, logSumExp, rmsNorm, softmax } from "../../src/ops/composites.ts";
 import { contract, labels } from "../../src/ops/contract.ts";
 import { broadcast, fullLike, iota, literal } from "../../src/ops/creation.ts";

@@ -7,9 +7,10 @@ import type {
   OnnxNodeSpec,
   OnnxValue,
 } from "../../core/lowering.ts";
-import { sameDims, sizeOf } from "../../core/shape.ts";
+import type { Program } from "../../core/program.ts";
+import { type Aval, sameDims, sizeOf } from "../../core/shape.ts";
 import { onnxTypeNumber } from "./element-types.ts";
-import type { OnnxNode, OnnxTensor } from "./proto.ts";
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from "./proto.ts";
 
 /** Nodes and constants of a graph under construction. */
 export interface GraphParts {
@@ -33,28 +34,47 @@ function isHalf(dtype: DType | undefined): boolean {
   return dtype === "float16" || dtype === "bfloat16";
 }
 
+/** Nodes of one graph, and of the graphs around it the results that may be used again. */
+interface Scope {
+  readonly nodes: OnnxNode[];
+  readonly written: Map<string, readonly OnnxValue[]>;
+}
+
+/** Writes the nodes of a program; the emitter asks for it when a node holds one. */
+export type Inline = (
+  g: OnnxEmitter,
+  program: Program,
+  inputs: readonly OnnxValue[],
+) => readonly OnnxValue[];
+
 /** A fresh graph. */
-export function createEmitter(): GraphParts {
-  const nodes: OnnxNode[] = [];
+export function createEmitter(inlined: Inline): GraphParts {
+  const outermost: Scope = { nodes: [], written: new Map() };
+  const scopes: Scope[] = [outermost];
+  const scope = () => scopes[scopes.length - 1] ?? outermost;
   const initializers: OnnxTensor[] = [];
   const constants = new Map<string, OnnxValue>();
-  const written = new Map<string, OnnxValue[]>();
   const values = new Map<string, OnnxValue>();
   let count = 0;
+  let nodeCount = 0;
+  const nodeName = (op: string) => `${op}_${nodeCount++}`;
 
   /** Equal nodes are written once: lowerings may ask for the same building block twice. */
-  const nodesOf = (spec: OnnxNodeSpec): OnnxValue[] => {
+  const nodesOf = (spec: OnnxNodeSpec): readonly OnnxValue[] => {
+    const attributes = Object.values(spec.attributes ?? {});
+    if (attributes.some((value) => "graph" in value)) return write(spec);
     const wanted = spec.outputs.map((form) =>
       form === null ? "-" : `${form.dtype}[${form.dims}]`,
     );
     const key = `${spec.op} ${spec.inputs.map((x) => x?.name)} ${JSON.stringify(spec.attributes ?? {})} ${wanted}`;
-    const values = written.get(key) ?? write(spec);
-    written.set(key, values);
-    return values;
+    const known = scopes.findLast(({ written }) => written.has(key))?.written.get(key);
+    const results = known ?? write(spec);
+    scope().written.set(key, results);
+    return results;
   };
 
   /** Nodes without a kernel for their 16-bit floats compute in float32 and round their results. */
-  const write = (spec: OnnxNodeSpec): OnnxValue[] => {
+  const write = (spec: OnnxNodeSpec): readonly OnnxValue[] => {
     const half = [...spec.inputs, ...spec.outputs].find((form) => isHalf(form?.dtype))?.dtype;
     if (
       half === undefined ||
@@ -75,18 +95,16 @@ export function createEmitter(): GraphParts {
   const cast = (x: OnnxValue, dtype: DType): OnnxValue =>
     node("Cast", [x], { dtype, dims: x.dims }, { to: { int: onnxTypeNumber(dtype) } });
 
-  const append = (spec: OnnxNodeSpec): OnnxValue[] => {
-    const outputs = spec.outputs.map((form) =>
-      form === null ? null : { dtype: form.dtype, dims: form.dims, name: `v${count++}` },
-    );
-    for (const output of outputs) if (output !== null) values.set(output.name, output);
-    nodes.push({
+  const append = (spec: OnnxNodeSpec): readonly OnnxValue[] => {
+    const outputs = spec.outputs.map((form) => (form === null ? null : fresh(form)));
+    scope().nodes.push({
       op: spec.op,
       domain: spec.domain ?? "",
-      name: `${spec.op}_${nodes.length}`,
+      name: nodeName(spec.op),
       inputs: spec.inputs.map((input) => input?.name ?? ""),
       outputs: outputs.map((output) => output?.name ?? ""),
-      attributes: spec.attributes ?? {},
+      // A subgraph is a whole graph of the file format, made by `subgraph` below.
+      attributes: (spec.attributes ?? {}) as Readonly<Record<string, OnnxAttribute>>,
     });
     return outputs.filter((output) => output !== null);
   };
@@ -140,21 +158,49 @@ export function createEmitter(): GraphParts {
   };
 
   const publish = (x: OnnxValue, name: string): void => {
-    nodes.push({
+    scope().nodes.push({
       op: "Identity",
       domain: "",
-      name: `Identity_${nodes.length}`,
+      name: nodeName("Identity"),
       inputs: [x.name],
       outputs: [name],
       attributes: {},
     });
   };
 
-  return {
-    publish,
-    values,
-    emitter: { nodes: nodesOf, node, constant, exact, reshape, transpose },
-    nodes,
-    initializers,
+  const fresh = ({ dtype, dims }: Pick<Aval, "dtype" | "dims">): OnnxValue => {
+    const value = { name: `v${count++}`, dtype, dims };
+    values.set(value.name, value);
+    return value;
   };
+
+  const subgraph: OnnxEmitter["subgraph"] = (name, forms, build) => {
+    const inputs = forms.map(fresh);
+    const nodes: OnnxNode[] = [];
+    scopes.push({ nodes, written: new Map() });
+    try {
+      // A result may come from outside, or be an input: it leaves under a name of its own.
+      const outputs = build(inputs).map((result) => {
+        const value = fresh(result);
+        publish(result, value.name);
+        return value;
+      });
+      const graph: OnnxGraph = { name, nodes, inputs, outputs, initializers: [], metadata: {} };
+      return graph;
+    } finally {
+      scopes.pop();
+    }
+  };
+
+  const emitter: OnnxEmitter = {
+    nodes: nodesOf,
+    node,
+    constant,
+    exact,
+    reshape,
+    transpose,
+    subgraph,
+    inline: (program, inputs) => inlined(emitter, program, inputs),
+  };
+  return { publish, values, emitter, nodes: outermost.nodes, initializers };
 }

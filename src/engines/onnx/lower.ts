@@ -1,7 +1,7 @@
 /** @file A program as one ONNX graph: every op writes its own nodes. */
 
 import { EngineError, MeshloomError } from "../../core/errors.ts";
-import type { OnnxValue } from "../../core/lowering.ts";
+import type { OnnxEmitter, OnnxValue } from "../../core/lowering.ts";
 import type { Program, Variable } from "../../core/program.ts";
 import { showAval } from "../../core/shape.ts";
 import { showSource } from "../../core/source.ts";
@@ -31,7 +31,7 @@ export function lowerWithValues(
   program: Program,
   options: LoweringOptions = {},
 ): { readonly graph: OnnxGraph; readonly values: ReadonlyMap<string, OnnxValue> } {
-  const { emitter, publish, nodes, initializers, values: made } = createEmitter();
+  const { emitter, publish, nodes, initializers, values: made } = createEmitter(writeProgram);
   const values = new Map<Variable, OnnxValue>();
   const constants = options.constants ?? [];
   const free = program.inputs.length - constants.length;
@@ -46,26 +46,7 @@ export function lowerWithValues(
     values.set(v, value);
     return { ...value, data: constants[i]?.data() ?? new Float32Array() };
   });
-  for (const equation of program.equations) {
-    const { op, params, source } = equation;
-    const operands = equation.inputs.map((v) => lookUp(values, v));
-    const avals = {
-      inputs: equation.inputs.map((v) => v.aval),
-      outputs: equation.outputs.map((v) => v.aval),
-    };
-    const wide = avals.outputs.find(({ dtype }) => dtype === "float64");
-    if (wide !== undefined) throw unsupported(op.name, showAval(wide), showSource(source));
-    try {
-      const results = op.lower.onnx(emitter, operands, params, avals);
-      equation.outputs.forEach((v, i) => {
-        const result = results[i];
-        if (result !== undefined) values.set(v, result);
-      });
-    } catch (error) {
-      if (error instanceof MeshloomError) error.tell("where", showSource(source));
-      throw error;
-    }
-  }
+  writeEquations(emitter, program, values);
   const outputs = program.outputs.map((v, i): OnnxValueInfo => {
     const name = options.outputs?.[i] ?? `output_${i}`;
     publish(emitter.exact(lookUp(values, v), v.aval.dims), name);
@@ -80,6 +61,45 @@ export function lowerWithValues(
     metadata: {},
   };
   return { graph, values: made };
+}
+
+/** Writes the program's nodes; `values` holds its inputs and receives the rest. */
+function writeEquations(
+  emitter: OnnxEmitter,
+  program: Program,
+  values: Map<Variable, OnnxValue>,
+): void {
+  for (const { op, params, source, inputs, outputs } of program.equations) {
+    const operands = inputs.map((v) => lookUp(values, v));
+    const avals = { inputs: inputs.map((v) => v.aval), outputs: outputs.map((v) => v.aval) };
+    const wide = avals.outputs.find(({ dtype }) => dtype === "float64");
+    if (wide !== undefined) throw unsupported(op.name, showAval(wide), showSource(source));
+    try {
+      const results = op.lower.onnx(emitter, operands, params, avals);
+      outputs.forEach((v, i) => {
+        const result = results[i];
+        if (result !== undefined) values.set(v, result);
+      });
+    } catch (error) {
+      if (error instanceof MeshloomError) error.tell("where", showSource(source));
+      throw error;
+    }
+  }
+}
+
+/** The program inside another graph. */
+function writeProgram(
+  emitter: OnnxEmitter,
+  program: Program,
+  inputs: readonly OnnxValue[],
+): readonly OnnxValue[] {
+  const values = new Map<Variable, OnnxValue>();
+  program.inputs.forEach((v, i) => {
+    const input = inputs[i];
+    if (input !== undefined) values.set(v, input);
+  });
+  writeEquations(emitter, program, values);
+  return program.outputs.map((v) => emitter.exact(lookUp(values, v), v.aval.dims));
 }
 
 function lookUp(values: ReadonlyMap<Variable, OnnxValue>, v: Variable): OnnxValue {

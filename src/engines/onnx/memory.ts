@@ -6,6 +6,7 @@ import type { Program } from "../../core/program.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { lowerWithValues } from "./lower.ts";
+import type { OnnxGraph, OnnxNode } from "./proto.ts";
 
 export function bytesOf({ dtype, dims }: Pick<OnnxValue, "dtype" | "dims">): number {
   return sizeOf(dims) * dtypeFacts(dtype).bytes;
@@ -18,25 +19,40 @@ export function bytesOf({ dtype, dims }: Pick<OnnxValue, "dtype" | "dims">): num
  */
 export function peakBytes(program: Program, constants: readonly Tensor[]): number {
   const { graph, values } = lowerWithValues(program, { constants });
+  return peakOfNodes(graph.nodes, (name) => {
+    const value = values.get(name);
+    return value === undefined ? 0 : bytesOf(value);
+  });
+}
+
+function peakOfNodes(nodes: readonly OnnxNode[], sizeOfValue: (name: string) => number): number {
   const roots = new Map<string, string>();
   const rootOf = (name: string) => roots.get(name) ?? name;
   const lastUse = new Map<string, number>();
-  graph.nodes.forEach(({ op, inputs, outputs }, i) => {
-    if (op === "Reshape") roots.set(outputs[0] ?? "", rootOf(inputs[0] ?? ""));
-    for (const input of inputs) lastUse.set(rootOf(input), i);
+  nodes.forEach((node, i) => {
+    if (node.op === "Reshape") roots.set(node.outputs[0] ?? "", rootOf(node.inputs[0] ?? ""));
+    for (const name of namesUsedBy(node)) lastUse.set(rootOf(name), i);
   });
   const freed = new Map<number, string[]>();
   for (const [name, i] of lastUse) freed.set(i, [...(freed.get(i) ?? []), name]);
-  const sizeOfValue = (name: string) => {
-    const value = values.get(name);
-    return value === undefined ? 0 : bytesOf(value);
-  };
+  const made = new Set(nodes.flatMap(({ outputs }) => outputs));
   let alive = 0;
   let peak = 0;
-  graph.nodes.forEach(({ op, outputs }, i) => {
-    if (op !== "Reshape") for (const output of outputs) alive += sizeOfValue(output);
-    peak = Math.max(peak, alive);
-    for (const name of freed.get(i) ?? []) alive -= sizeOfValue(name);
+  nodes.forEach((node, i) => {
+    if (node.op !== "Reshape") for (const output of node.outputs) alive += sizeOfValue(output);
+    const inside = graphsOf(node).map((graph) => peakOfNodes(graph.nodes, sizeOfValue));
+    peak = Math.max(peak, alive + Math.max(0, ...inside));
+    for (const name of freed.get(i) ?? []) if (made.has(name)) alive -= sizeOfValue(name);
   });
   return peak;
+}
+
+function graphsOf(node: OnnxNode): readonly OnnxGraph[] {
+  return Object.values(node.attributes).flatMap((value) => ("graph" in value ? [value.graph] : []));
+}
+
+/** Inputs of a node and what its subgraphs take from outside. */
+function namesUsedBy(node: OnnxNode): readonly string[] {
+  const inside = graphsOf(node).flatMap((graph) => graph.nodes.flatMap(namesUsedBy));
+  return [...node.inputs, ...inside];
 }

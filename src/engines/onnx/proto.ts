@@ -20,8 +20,9 @@ export interface OnnxTensor {
   readonly data: TypedArray;
 }
 
-/** The attribute kinds that we write; no subgraphs and no string lists. */
+/** The attribute kinds that we write; no string lists. */
 export type OnnxAttribute =
+  | { readonly graph: OnnxGraph }
   | { readonly int: number }
   | { readonly float: number }
   | { readonly string: string }
@@ -131,6 +132,9 @@ function writeAttribute(writer: BinaryWriter, name: string, attribute: OnnxAttri
   } else if ("tensor" in attribute) {
     message(writer, 5, () => writeTensor(writer, attribute.tensor));
     int(writer, 20, 4);
+  } else if ("graph" in attribute) {
+    message(writer, 6, () => writeGraph(writer, attribute.graph));
+    int(writer, 20, 5);
   } else if ("floats" in attribute) {
     for (const value of attribute.floats) writer.tag(7, WireType.Bit32).float(value);
     int(writer, 20, 6);

@@ -40,7 +40,7 @@ export function printStablehlo(program: Program): string {
   return [
     `module @${symbol(program.name)} {`,
     `  func.func public @main(${parameters.join(", ")}) -> (${types.join(", ")}) {`,
-    ...lines.map((line) => `    ${line}`),
+    ...lines.map((line) => line.replace(/^/gm, "    ")),
     names.length === 0 ? "    return" : `    return ${names.join(", ")} : ${types.join(", ")}`,
     "  }",
     "}",
@@ -71,19 +71,50 @@ function lower(
 
 /** Lines of a function under construction, and the emitter that adds to them. */
 function createEmitter(): { readonly emitter: HloEmitter; readonly lines: readonly string[] } {
-  const lines: string[] = [];
+  const outermost: string[] = [];
+  const blocks: string[][] = [outermost];
+  const lines = () => blocks[blocks.length - 1] ?? outermost;
   let count = 0;
 
+  const argument: HloEmitter["argument"] = ({ dtype, dims }) => ({
+    name: `%v${count++}`,
+    dtype,
+    dims,
+  });
+
   const line: HloEmitter["line"] = (text, output) => {
-    const name = `%v${count++}`;
-    lines.push(`${name} = ${text}`);
-    return { name, dtype: output.dtype, dims: output.dims };
+    const value = argument(output);
+    lines().push(`${value.name} = ${text}`);
+    return value;
   };
 
   const linesOf: HloEmitter["lines"] = (text, outputs) => {
     const name = `%v${count++}`;
-    lines.push(`${name}:${outputs.length} = ${text}`);
-    return outputs.map(({ dtype, dims }, i) => ({ name: `${name}#${i}`, dtype, dims }));
+    lines().push(`${name}:${outputs.length} = ${text}`);
+    return outputs.map(({ dtype, dims }, i) => ({
+      name: outputs.length === 1 ? name : `${name}#${i}`,
+      dtype,
+      dims,
+    }));
+  };
+
+  const region: HloEmitter["region"] = (build) => {
+    const block: string[] = [];
+    blocks.push(block);
+    try {
+      const results = build();
+      const [names, types] = [results.map(({ name }) => name), results.map(typeText)];
+      block.push(`stablehlo.return ${names.join(", ")} : ${types.join(", ")}`);
+    } finally {
+      blocks.pop();
+    }
+    return block.map((text) => text.replace(/^/gm, "  ")).join("\n");
+  };
+
+  const inline: HloEmitter["inline"] = (program, inputs) => {
+    const values = new Map(program.inputs.map((v, i) => [v, inputs[i] as HloValue]));
+    for (const equation of program.equations) lower(equation, emitter, values);
+    return program.outputs.map((v) => hloOf(values, v));
   };
 
   const elementwise: HloEmitter["elementwise"] = (op, inputs, output) => {
@@ -121,8 +152,19 @@ function createEmitter(): { readonly emitter: HloEmitter; readonly lines: readon
     );
   };
 
-  const emitter = { line, lines: linesOf, elementwise, splat, reduce, broadcast, type: typeText };
-  return { emitter, lines };
+  const emitter: HloEmitter = {
+    line,
+    lines: linesOf,
+    elementwise,
+    splat,
+    reduce,
+    broadcast,
+    inline,
+    region,
+    argument,
+    type: typeText,
+  };
+  return { emitter, lines: outermost };
 }
 
 /** `tensor<2x3xf32>`; the type of a scalar is `tensor<f32>`. */
