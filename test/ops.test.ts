@@ -3,7 +3,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { interpret } from "../src/core/interpret.ts";
 import type { NdArray } from "../src/core/ndarray.ts";
-import { parseProgram, printProgram } from "../src/core/program-text.ts";
+import { parseProgram, printProgram, showParams } from "../src/core/program-text.ts";
 import { verify } from "../src/core/verify.ts";
 import type { Engine } from "../src/engines/engine.ts";
 import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
@@ -90,10 +90,12 @@ describe.each([...OPS].map((op) => ({ name: op.name, op })))("$name", ({ op }) =
           if (half === undefined) return;
           const program = programOf(op, half);
           const inputs = inputsOf(half, false);
+          // A program inside the op rounds at each of its equations.
+          const steps = showParams(half.params).includes("program ") ? 4 : 1;
           expectClose(
             await runOn(ENGINES[1] as Engine, program, inputs),
             interpret(program, inputs),
-            tolerance,
+            { rtol: steps * tolerance.rtol, atol: steps * tolerance.atol },
           );
         },
       );

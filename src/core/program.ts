@@ -43,6 +43,15 @@ export function withoutDeadCode(program: Program): Program {
   return { ...program, equations: kept.reverse() };
 }
 
+/** Variables that depend on the marked inputs. */
+export function dependents(program: Program, marked: readonly boolean[]): ReadonlySet<Variable> {
+  const reached = new Set(program.inputs.filter((_, i) => marked[i] === true));
+  for (const { inputs, outputs } of program.equations) {
+    if (inputs.some((v) => reached.has(v))) for (const v of outputs) reached.add(v);
+  }
+  return reached;
+}
+
 /** Whether a parameter of an op is a program: the body of a loop, a branch. */
 export function isProgram(value: unknown): value is Program {
   return typeof value === "object" && value !== null && "equations" in value && "inputs" in value;

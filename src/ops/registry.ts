@@ -3,6 +3,7 @@
 import type { Op } from "../core/op.ts";
 import * as composites from "./composites.ts";
 import { contractOp } from "./contract.ts";
+import { scanOp } from "./control/scan.ts";
 import * as creation from "./creation.ts";
 import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
@@ -63,6 +64,7 @@ export const OPS: readonly Op[] = [
   composites.logSumExpOp,
   composites.rmsNormOp,
   composites.geluOp,
+  scanOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */

@@ -1,43 +1,45 @@
 /** @file The reference engine in double precision, for programs that were traced in single. */
 
+import type { DType } from "../core/dtype.ts";
 import { interpret } from "../core/interpret.ts";
 import type { NdArray } from "../core/ndarray.ts";
-import type { Equation, Program, Variable } from "../core/program.ts";
+import { type Equation, isProgram, type Program, type Variable } from "../core/program.ts";
 import { stored, type Tensor } from "../core/tensor.ts";
 import type { Engine, Executable } from "../engines/engine.ts";
 import { type Jitted, jit } from "../engines/jit.ts";
 
-/** The program with every float32 turned to float64, in forms and in parameters of ops. */
-export function inDouble(program: Program): Program {
+/** The program with every float32 turned to another float, in forms and in parameters of ops. */
+function programWithFloat(program: Program, dtype: DType): Program {
   const seen = new Map<Variable, Variable>();
-  const wide = (v: Variable): Variable => {
+  const other = (v: Variable): Variable => {
     const known = seen.get(v);
     if (known !== undefined) return known;
-    const made = { aval: widened(v.aval) };
+    const made = { aval: withFloat(v.aval, dtype) };
     seen.set(v, made);
     return made;
   };
   const equation = ({ op, params, inputs, outputs, source }: Equation): Equation => ({
     op,
-    params: widened(params),
-    inputs: inputs.map(wide),
-    outputs: outputs.map(wide),
+    params: withFloat(params, dtype),
+    inputs: inputs.map(other),
+    outputs: outputs.map(other),
     source,
   });
   return {
     name: program.name,
-    inputs: program.inputs.map(wide),
+    inputs: program.inputs.map(other),
     equations: program.equations.map(equation),
-    outputs: program.outputs.map(wide),
+    outputs: program.outputs.map(other),
   };
 }
 
 /** Any value with the word "float32" replaced, however deep it stands. */
-function widened<T>(value: T): T {
-  if (value === "float32") return "float64" as T;
+export function withFloat<T>(value: T, dtype: DType): T {
+  if (value === "float32") return dtype as T;
+  if (isProgram(value)) return programWithFloat(value, dtype) as T & Program;
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
-  if (Array.isArray(value)) return value.map(widened) as T;
-  const entries = Object.entries(value).map(([key, child]) => [key, widened(child)]);
+  if (Array.isArray(value)) return value.map((child) => withFloat(child, dtype)) as T;
+  const entries = Object.entries(value).map(([key, child]) => [key, withFloat(child, dtype)]);
   return Object.fromEntries(entries) as T;
 }
 
@@ -56,7 +58,7 @@ function doublesOf(x: Tensor): NdArray {
 export const doubleEngine: Engine = {
   name: "reference in double precision",
   compile: async (program, { constants }): Promise<Executable> => {
-    const double = inDouble(program);
+    const double = withFloat(program, "float64");
     return {
       run: async (inputs: readonly Tensor[]) =>
         interpret(double, [...inputs, ...constants].map(doublesOf)).map((y, i) =>

@@ -6,6 +6,7 @@ import { interpret } from "../core/interpret.ts";
 import { at, build, mapElements, type NdArray } from "../core/ndarray.ts";
 import type { Op } from "../core/op.ts";
 import type { Program } from "../core/program.ts";
+import { showParams } from "../core/program-text.ts";
 import { materialise, type Sample, sampleStream } from "../core/samples.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
 import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
@@ -16,6 +17,7 @@ import { jvp } from "../transforms/jvp.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { vjp } from "../transforms/vjp.ts";
 import { vmap } from "../transforms/vmap.ts";
+import { withFloat } from "./double.ts";
 
 /** Sample inputs with data; floats in double precision where wanted. */
 export function inputsOf(sample: Sample, double: boolean): NdArray[] {
@@ -24,26 +26,22 @@ export function inputsOf(sample: Sample, double: boolean): NdArray[] {
 
 /** The sample with another dtype wherever it says float32; undefined where it says so nowhere. */
 export function inFloat(sample: Sample, dtype: DType): Sample | undefined {
-  const params = sample.params as { readonly dtype?: DType };
+  const params = withFloat(sample.params, dtype);
   const single = sample.inputs.map(({ aval }) => aval.dtype === "float32");
-  if (!single.includes(true) && params.dtype !== "float32") return undefined;
-  return {
-    ...sample,
-    inputs: sample.inputs.map((input, i) =>
-      single[i] === true ? { ...input, aval: { ...input.aval, dtype } } : input,
-    ),
-    params: params.dtype === "float32" ? { ...params, dtype } : sample.params,
-  };
+  if (!single.includes(true) && showParams(params) === showParams(sample.params)) return undefined;
+  const inputs = sample.inputs.map((input, i) =>
+    single[i] === true ? { ...input, aval: { ...input.aval, dtype } } : input,
+  );
+  return { ...sample, inputs, params };
 }
 
 function formOf(x: NdArray): Aval {
   return aval(x.dtype, x.dims);
 }
 
-/** The params with float32 turned to float64, for ops that carry a dtype. */
+/** The params with float32 turned to float64, for ops that carry a dtype or a program. */
 function paramsOf(sample: Sample, double: boolean): unknown {
-  const params = sample.params as { readonly dtype?: string };
-  return double && params.dtype === "float32" ? { ...params, dtype: "float64" } : params;
+  return double ? withFloat(sample.params, "float64") : sample.params;
 }
 
 /** The op as a program of tensors, verified. */

@@ -33,3 +33,16 @@ export function difference(
     ? undefined
     : `${first}; ${bad} of ${expected.data.length} differ, largest error ${worst}`;
 }
+
+/** Largest error relative to the largest element of either side or 1; NaN and infinities aside. */
+export function largestError(actual: NdArray, expected: NdArray): number {
+  let error = 0;
+  let scale = 1;
+  for (let i = 0; i < expected.data.length; i++) {
+    const [a, b] = [at(actual, i), at(expected, i)];
+    if (!Number.isFinite(a) || !Number.isFinite(b)) continue;
+    error = Math.max(error, Math.abs(a - b));
+    scale = Math.max(scale, Math.abs(b));
+  }
+  return error / scale;
+}

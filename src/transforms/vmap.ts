@@ -87,6 +87,12 @@ function leading(x: Tensor, axis: number): Tensor {
   return reshape(moved, moved.dims, [null, ...moved.names.slice(1)]);
 }
 
+/** A value of a batched program: with the batch axis first, or the same for every example. */
+export interface MaybeMapped {
+  readonly tensor: Tensor;
+  readonly mapped: boolean;
+}
+
 /** Writes the batched program into the one being traced; every output carries the batch axis first. */
 export function batched(
   program: Program,
@@ -94,7 +100,19 @@ export function batched(
   mapped: readonly boolean[],
   size: number,
 ): readonly Tensor[] {
-  const values = new Map<Variable, { readonly tensor: Tensor; readonly mapped: boolean }>();
+  return batchedWhereMapped(program, inputs, mapped, size).map((y) =>
+    y.mapped ? y.tensor : repeat(y.tensor, size),
+  );
+}
+
+/** As `batched`, but outputs that depend on no mapped input stay without the batch axis. */
+export function batchedWhereMapped(
+  program: Program,
+  inputs: readonly Tensor[],
+  mapped: readonly boolean[],
+  size: number,
+): readonly MaybeMapped[] {
+  const values = new Map<Variable, MaybeMapped>();
   program.inputs.forEach((v, i) => {
     const tensor = inputs[i];
     if (tensor !== undefined) values.set(v, { tensor, mapped: mapped[i] === true });
@@ -118,8 +136,5 @@ export function batched(
       if (tensor !== undefined) values.set(v, { tensor, mapped: any });
     });
   }
-  return program.outputs.map((v) => {
-    const { tensor, mapped: has } = lookUp(values, v);
-    return has ? tensor : repeat(tensor, size);
-  });
+  return program.outputs.map((v) => lookUp(values, v));
 }

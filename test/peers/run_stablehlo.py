@@ -1,8 +1,8 @@
 """Compiles and runs StableHLO modules through XLA.
 
-Reads JSON lines from standard input: {"text", "inputs": [{"dtype", "dims", "data"}]}, data in base64,
-little-endian, row-major. Writes {"version"}, then one JSON line per module in the order read:
-{"outputs"}, of the same form as inputs, or {"error"}.
+Reads JSON lines from standard input: {"id", "text", "inputs": [{"dtype", "dims", "data"}]}, data in
+base64, little-endian, row-major. Writes {"version"}, then one JSON line per module as each is done:
+{"id", "outputs"}, of the same form as inputs, or {"id", "error"}.
 """
 
 import base64
@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_ENABLE_X64"] = "1"
@@ -18,6 +19,7 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_enable_fast_math=false --xla_backend_optimi
 
 import jax
 import jaxlib
+import ml_dtypes  # teaches numpy the name bfloat16
 import numpy as np
 from jax.extend import backend
 from jaxlib import _jax
@@ -47,17 +49,24 @@ def run(line):
         executable = CLIENT.compile_and_load(module["text"], DEVICES, _jax.CompileOptions())
         inputs = [decode(entry) for entry in module["inputs"]]
         results = executable.execute_sharded(inputs).disassemble_into_single_device_arrays()
-        return {"outputs": [encode(shards[0]) for shards in results]}
+        return {"id": module["id"], "outputs": [encode(shards[0]) for shards in results]}
     except Exception as error:  # the report of one module must not stop the others
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"id": module["id"], "error": f"{type(error).__name__}: {error}"}
 
 
 def main():
     print(json.dumps({"version": f"jax {jax.__version__}, jaxlib {jaxlib.__version__}"}), flush=True)
+    printing = Lock()
+
+    def answer(line):
+        report = json.dumps(run(line))
+        with printing:
+            print(report, flush=True)
+
     # Compilation releases the interpreter lock.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for report in pool.map(run, sys.stdin):
-            print(json.dumps(report), flush=True)
+        for line in iter(sys.stdin.readline, ""):
+            pool.submit(answer, line)
 
 
 if __name__ == "__main__":

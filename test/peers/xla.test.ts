@@ -1,15 +1,11 @@
 /**
  * @file XLA as a peer of the reference engine: every sample of every op, its jvp and its vjp, as
- * StableHLO text, compiled and run in one Python process.
- *
- * Python is `MESHLOOM_PYTHON`, else `python3`; without jaxlib in it, the comparison is skipped.
+ * StableHLO text, compiled and run in one Python process; skipped where there is no jaxlib.
+
  */
 
-import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apply } from "../../src/core/builder.ts";
-import { type DType, viewOf } from "../../src/core/dtype.ts";
 import { interpret } from "../../src/core/interpret.ts";
 import type { NdArray } from "../../src/core/ndarray.ts";
 import type { Op } from "../../src/core/op.ts";
@@ -33,14 +29,16 @@ import { gather, topK } from "../../src/ops/indexing.ts";
 import { reshape } from "../../src/ops/layout.ts";
 import { cumsum, reduceMax, sum } from "../../src/ops/reduce.ts";
 import { OPS } from "../../src/ops/registry.ts";
-import { directions, inputsOf, programOf } from "../../src/testing/laws.ts";
-import { difference, type Tolerance } from "../../src/testing/matchers.ts";
+import { directions, inFloat, inputsOf, programOf } from "../../src/testing/laws.ts";
+import { difference, largestError, type Tolerance } from "../../src/testing/matchers.ts";
 import { jvp } from "../../src/transforms/jvp.ts";
 import { simplify } from "../../src/transforms/simplify.ts";
 import { abstract, trace } from "../../src/transforms/trace.ts";
 import { valueAndGrad, vjp } from "../../src/transforms/vjp.ts";
+import { type Answer, XlaProcess } from "./xla-process.ts";
 
 const SINGLE: Tolerance = { rtol: 2e-5, atol: 2e-6 };
+const HALF: Tolerance = { rtol: 2 ** -6, atol: 2 ** -6 }; // a lowering of several lines rounds at each
 const DOUBLE: Tolerance = { rtol: 1e-10, atol: 1e-12 };
 
 /** One program with its data, and what it must compute. */
@@ -52,8 +50,6 @@ interface Case {
   readonly tolerance: Tolerance;
 }
 
-type Answer = { readonly outputs: readonly NdArray[] } | { readonly error: string };
-
 function programFor(
   name: string,
   f: (...xs: Tensor[]) => readonly Tensor[],
@@ -62,6 +58,14 @@ function programFor(
   const forms = inputs.map((x) => abstract(aval(x.dtype, x.dims)));
   const { program } = trace(name, (...xs: Tensor[]) => [...f(...xs)], forms);
   return verify(program, name);
+}
+
+function halfCase(op: Op, sample: Sample): readonly Case[] {
+  const half = inFloat(sample, "float16");
+  if (half === undefined) return [];
+  const label = `${sample.label}, value in float16`;
+  const inputs = inputsOf(half, false);
+  return [{ group: op.name, label, program: programOf(op, half), inputs, tolerance: HALF }];
 }
 
 /** Value, value in double precision, tangents and cotangents of one sample. */
@@ -76,6 +80,7 @@ function casesOf(op: Op, sample: Sample): readonly Case[] {
   const values: Case[] = [
     { group, label: `${label}, value`, program, inputs, tolerance: SINGLE },
     { group, label: `${label}, value in float64`, ...doubled, tolerance: DOUBLE },
+    ...halfCase(op, sample),
   ];
   if (!sample.differentiable) return values;
   const moved = [...inputs, ...directions(inputs, 100)];
@@ -183,97 +188,45 @@ function missing(): never {
   throw new Error("an input is missing");
 }
 
-function encode(x: NdArray) {
-  const { buffer, byteOffset, byteLength } = x.data;
-  return {
-    dtype: x.dtype,
-    dims: x.dims,
-    data: Buffer.from(buffer, byteOffset, byteLength).toString("base64"),
-  };
-}
-
-function decode({ dtype, dims, data }: { dtype: DType; dims: number[]; data: string }): NdArray {
-  const bytes = new Uint8Array(Buffer.from(data, "base64"));
-  const length = dims.reduce((size, dim) => size * dim, 1);
-  return { dtype, dims, data: viewOf(dtype, bytes.buffer, 0, length) };
-}
-
-type Report =
-  | { readonly version: string; readonly seconds: number; readonly answers: readonly Answer[] }
-  | { readonly missing: string };
-
-/** Answers of XLA in the order of the cases, or why there are none. */
-async function runThroughXla(cases: readonly Case[]): Promise<Report> {
-  const python = process.env["MESHLOOM_PYTHON"] ?? "python3";
-  const start = performance.now();
-  const { status, stdout, stderr } = await runPython(
-    python,
-    cases.map(({ program, inputs }) =>
-      JSON.stringify({ text: printStablehlo(program), inputs: inputs.map(encode) }),
-    ),
-  );
-  const seconds = (performance.now() - start) / 1000;
-  const [first = "", ...lines] = stdout.trim().split("\n");
-  if (first === "")
-    return { missing: `${python} has no jaxlib: ${stderr.trim().split("\n").at(-1)}` };
-  if (status !== 0) throw new Error(`${python} ended with ${status}:\n${stderr}`);
-  const answers = lines.map((line): Answer => {
-    const report = JSON.parse(line);
-    return "error" in report ? report : { outputs: report.outputs.map(decode) };
-  });
-  return { version: JSON.parse(first).version, seconds, answers };
-}
-
-/** Runs the script; a Python that cannot be started counts as one that printed the reason. */
-function runPython(
-  python: string,
-  lines: readonly string[],
-): Promise<{ readonly status: number | null; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(python, [fileURLToPath(new URL("run_stablehlo.py", import.meta.url))]);
-  const text = { stdout: "", stderr: "" };
-  for (const stream of ["stdout", "stderr"] as const) {
-    child[stream].setEncoding("utf8").on("data", (chunk: string) => {
-      text[stream] += chunk;
-    });
-  }
-  child.stdin.on("error", () => undefined); // a process that ended early says why on stderr
-  child.stdin.end(lines.join("\n"));
-  return new Promise((resolve) => {
-    child.on("error", ({ message }) => resolve({ status: null, stdout: "", stderr: message }));
-    child.on("close", (status) => resolve({ status, ...text }));
-  });
-}
-
 const samples = OPS.flatMap((op) => op.samples().map((sample) => ({ op, sample })));
 const cases = [
   ...samples.flatMap(({ op, sample }) => casesOf(op, sample)),
   ...modelCases(),
   ...extraCases(),
 ];
-const xla = await runThroughXla(cases);
+const started = await XlaProcess.start();
 
-if ("missing" in xla) {
-  const why = `${xla.missing}. Set MESHLOOM_PYTHON to a Python with jax.`;
+if ("missing" in started) {
+  const why = `${started.missing}. Set MESHLOOM_PYTHON to a Python with jax.`;
   process.stdout.write(`xla: skipped, ${why}\n`);
   test.skip(`XLA computes what the reference engine computes (skipped: ${why})`, () => undefined);
 } else {
+  const { xla, version } = started;
   let agreed = 0;
+  let largest = { error: 0, label: "none" };
   afterAll(() => {
+    xla.stop();
     process.stdout.write(
-      `xla: ${agreed} of ${cases.length} modules agree, from ${samples.length} samples of ${OPS.length} ops, ${xla.version}, ${xla.seconds.toFixed(1)} s\n`,
+      `xla: ${agreed} of ${cases.length} modules agree, from ${samples.length} samples of ${OPS.length} ops, ${version}; largest error in float32 ${largest.error.toExponential(1)} (${largest.label})\n`,
     );
   });
-  const { answers } = xla;
-  const answered = cases.map((one, i) => ({ ...one, answer: answers[i] }));
   describe.each([...new Set(cases.map(({ group }) => group))])("XLA computes %s", (group) => {
-    test.each(answered.filter((one) => one.group === group))("$label", (one) => {
-      const { program, inputs, tolerance, answer = { error: "no answer" } } = one;
+    const ours = cases.filter((one) => one.group === group);
+    let answers: readonly Promise<Answer>[] = [];
+    beforeAll(() => {
+      answers = ours.map(({ program, inputs }) => xla.run(program, inputs));
+    });
+    test.each(ours.map((one, i) => ({ ...one, i })))("$label", async (one) => {
+      const { program, inputs, tolerance, label, i } = one;
+      const answer = (await answers[i]) ?? { error: "no answer" };
       if ("error" in answer) expect.fail(`${answer.error}\n${printStablehlo(program)}`);
       const expected = interpret(program, inputs);
       expect(answer.outputs.map(({ dtype }) => dtype)).toEqual(expected.map(({ dtype }) => dtype));
-      expected.forEach((y, i) => {
-        const actual = answer.outputs[i] ?? missing();
-        expect(difference(actual, y, tolerance), `result ${i + 1}`).toBeUndefined();
+      expected.forEach((y, k) => {
+        const actual = answer.outputs[k] ?? missing();
+        expect(difference(actual, y, tolerance), `result ${k + 1}`).toBeUndefined();
+        const error = y.dtype === "float32" ? largestError(actual, y) : 0;
+        if (error > largest.error) largest = { error, label: `${group}, ${label}` };
       });
       agreed++;
     });

@@ -62,7 +62,7 @@ export function createEmitter(inlined: Inline): GraphParts {
   /** Equal nodes are written once: lowerings may ask for the same building block twice. */
   const nodesOf = (spec: OnnxNodeSpec): readonly OnnxValue[] => {
     const attributes = Object.values(spec.attributes ?? {});
-    if (attributes.some((value) => "graph" in value)) return write(spec);
+    if (attributes.some((value) => "graph" in value)) return append(spec);
     const wanted = spec.outputs.map((form) =>
       form === null ? "-" : `${form.dtype}[${form.dims}]`,
     );
