@@ -130,6 +130,10 @@ describe.each([...OPS].map((op) => ({ name: op.name, op })))("$name", ({ op }) =
           const { tangent, direction } = jvpAt(op, sample);
           const cotangent = directions(tangent, 500);
           counts.laws++;
+          if (op.jvp.kind === "joint" && op.transpose.kind === "none") {
+            expect(() => pullback(op, sample, cotangent)).toThrow(op.transpose.reason);
+            return;
+          }
           expect(inner(pullback(op, sample, cotangent), direction)).toBeCloseTo(
             inner(cotangent, tangent),
             9,

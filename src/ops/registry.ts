@@ -4,6 +4,8 @@ import type { Op } from "../core/op.ts";
 import * as composites from "./composites.ts";
 import { contractOp } from "./contract.ts";
 import { scanOp } from "./control/scan.ts";
+import { switchOp } from "./control/switch.ts";
+import { whileOp } from "./control/while.ts";
 import * as creation from "./creation.ts";
 import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
@@ -65,6 +67,8 @@ export const OPS: readonly Op[] = [
   composites.rmsNormOp,
   composites.geluOp,
   scanOp,
+  whileOp,
+  switchOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */
