@@ -51,7 +51,8 @@ function rowOf(op: Op): OpRow {
   return {
     op: op.name,
     jvp: op.jvp.kind === "none" ? `none: ${op.jvp.reason}` : op.jvp.kind,
-    transpose: op.transpose.kind === "none" ? `none: ${op.transpose.reason}` : "rule",
+    transpose:
+      op.transpose.kind === "rule" ? "rule" : `${op.transpose.kind}: ${op.transpose.reason}`,
     sharding: rule,
     samples: samples.length,
     engines: ["reference", ...Object.keys(op.lower)].join(", "),

@@ -73,7 +73,9 @@ export type TransposeRule<P, I extends Many, O extends Many> =
         params: P,
       ): Each<I, MaybeZero>;
     }
-  | { readonly kind: "none"; readonly reason: string };
+  | { readonly kind: "none"; readonly reason: string }
+  /** The op has a forward derivative that cannot be run backwards. */
+  | { readonly kind: "irreversible"; readonly reason: string };
 
 /** An equation seen by a simplification rule: each operand with the equation that made it. */
 export interface Made {

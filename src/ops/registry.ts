@@ -3,6 +3,8 @@
 import type { Op } from "../core/op.ts";
 import * as composites from "./composites.ts";
 import { contractOp } from "./contract.ts";
+import { checkpointOp } from "./control/checkpoint.ts";
+import { customJvpOp, customVjpOp, linearCallOp } from "./control/custom.ts";
 import { scanOp } from "./control/scan.ts";
 import { switchOp } from "./control/switch.ts";
 import { whileOp } from "./control/while.ts";
@@ -69,6 +71,10 @@ export const OPS: readonly Op[] = [
   scanOp,
   whileOp,
   switchOp,
+  checkpointOp,
+  customJvpOp,
+  customVjpOp,
+  linearCallOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */

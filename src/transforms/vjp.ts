@@ -103,7 +103,7 @@ function pullThrough(linear: Builder, seeds: readonly Seed[]): (tangent: Tensor)
     if (cts.every((ct) => ct === null)) continue;
     const { op, params, source } = equation;
     const rule = op.transpose;
-    if (rule.kind === "none") {
+    if (rule.kind !== "rule") {
       throw new GradError("GRAD-01", `grad: ${op.name} has no transpose: ${rule.reason}.`, [
         ["where", showSource(source)],
       ]);

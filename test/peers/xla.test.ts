@@ -86,6 +86,7 @@ function casesOf(op: Op, sample: Sample): readonly Case[] {
   const moved = [...inputs, ...directions(inputs, 100)];
   const pulled = [...inputs, ...directions(interpret(program, inputs), 500)];
   const forward = (...xs: Tensor[]) => jvp(f, xs.slice(0, n), xs.slice(n)).flat();
+  const oneWay = op.transpose.kind === "irreversible";
   const reverse = (...xs: Tensor[]) => vjp(f, ...xs.slice(0, n))[1](xs.slice(n));
   return [
     ...values,
@@ -96,13 +97,17 @@ function casesOf(op: Op, sample: Sample): readonly Case[] {
       inputs: moved,
       tolerance: SINGLE,
     },
-    {
-      group,
-      label: `${label}, vjp`,
-      program: programFor("vjp", reverse, pulled),
-      inputs: pulled,
-      tolerance: SINGLE,
-    },
+    ...(oneWay
+      ? []
+      : [
+          {
+            group,
+            label: `${label}, vjp`,
+            program: programFor("vjp", reverse, pulled),
+            inputs: pulled,
+            tolerance: SINGLE,
+          },
+        ]),
   ];
 }
 

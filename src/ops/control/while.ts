@@ -71,7 +71,7 @@ export const whileOp: Op<WhileParams, Many, Many> = defineOp<WhileParams, Many, 
   },
   jvp: { kind: "joint", apply: whileJvp },
   transpose: {
-    kind: "none",
+    kind: "irreversible",
     reason:
       "how many steps to go back is not known; use scan, with a mask where steps should end early",
   },
