@@ -14,7 +14,15 @@ export { createOnnxEngine, type OnnxEngineOptions } from "./engines/onnx/onnx.ts
 export { referenceEngine } from "./engines/reference/reference.ts";
 export * from "./numpy/index.ts";
 export { OPS, OPS_BY_NAME } from "./ops/registry.ts";
+export { hessian, hvp, jacobianForward, jacobianReverse } from "./transforms/hessian.ts";
 export { jvp } from "./transforms/jvp.ts";
 export { simplify } from "./transforms/simplify.ts";
-export { grad, stopGradient, valueAndGrad, valueAndGradAux, vjp } from "./transforms/vjp.ts";
+export {
+  grad,
+  linearize,
+  stopGradient,
+  valueAndGrad,
+  valueAndGradAux,
+  vjp,
+} from "./transforms/vjp.ts";
 export { vmap } from "./transforms/vmap.ts";

@@ -6,6 +6,8 @@ export { fromData, Tensor, tensor } from "../core/tensor.ts";
 export { gelu } from "../ops/composites.ts";
 export { broadcastTo, type TensorLike } from "./align.ts";
 export * from "./arithmetic.ts";
+export * from "./control.ts";
+export * from "./derivatives.ts";
 export { type CheckedEquation, einsum, einsumOf, type OperandsOf } from "./einsum.ts";
 export * from "./indexing.ts";
 export * from "./layout.ts";

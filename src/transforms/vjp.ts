@@ -144,6 +144,43 @@ export function pullBack(
   return inputs.map((x, i) => (operands[i] == null ? back(x) : null));
 }
 
+/**
+ * The value of `f` and its derivative there, as a function that is linear in the tangents and can be
+ * applied many times without computing the value again.
+ */
+export function linearize<A extends readonly unknown[], R>(
+  f: (...args: A) => R,
+  ...args: A
+): readonly [result: R, derivative: (...tangents: A) => R] {
+  const { program, captured, result } = trace("linearize", f, args);
+  const inputs = leaves(args, "linearize: arguments");
+  const linear = new Builder("linearize", { kind: "linear" });
+  const duals = writing(linear, () => {
+    const tangents = inputs.map((x) => (isFloat(x.dtype) ? linear.input(x.aval) : null));
+    const known = captured.map(() => null);
+    return pushForward(program, [...inputs, ...captured], [...tangents, ...known]);
+  });
+  const moving = duals.flatMap(({ tangent }) => tangent ?? []);
+  const { program: derivative, captured: residuals } = linear.finish(moving);
+  return [
+    refill(
+      result,
+      duals.map(({ primal }) => primal),
+    ),
+    (...tangents) => {
+      const ds = leaves(tangents, "linearize: tangents");
+      const floats = ds.filter((dx) => isFloat(dx.dtype));
+      const dots = inline(derivative, [...floats, ...residuals]).values();
+      return refill(
+        result,
+        duals.map(({ primal, tangent }) =>
+          tangent === null ? fullLike(primal, 0) : (dots.next().value ?? fullLike(primal, 0)),
+        ),
+      );
+    },
+  ];
+}
+
 /** A function's value beside the gradient of its first argument. */
 export type ValueAndGrad<A extends readonly unknown[], R> = (
   ...args: A

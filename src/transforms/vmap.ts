@@ -10,20 +10,54 @@ import { repeat } from "../ops/families.ts";
 import { reshape, transpose } from "../ops/layout.ts";
 import { abstract, lookUp, refill, trace } from "./trace.ts";
 
-/** Which axis of each argument is mapped, by index or name; null passes the argument whole. */
-export type InAxes = readonly (number | string | null)[];
+/** One axis, by index or name; null passes the argument whole. */
+export type InAxis = number | string | null;
+
+/** Which axis of each argument is mapped, or which axes, one after the other. */
+export type InAxes = readonly (InAxis | readonly InAxis[])[];
 
 /**
- * Maps `f` over one axis of its arguments.
+ * Maps `f` over one axis of its arguments, or over several.
  *
  * All leaves of one argument share its entry of `axes`; without `axes`, axis 0 of every argument is
- * mapped. Results carry the mapped axis first, under its name where the arguments agree on one.
+ * mapped. Results carry the mapped axes first, in their order, under the names that arguments agree on.
+ *
+ *     vmap(dot, [["batch", "head"], ["batch", null]])
  *
  * @throws ShapeError when the mapped axes have different lengths or nothing is mapped
  */
 export function vmap<A extends readonly unknown[], R>(
   f: (...args: A) => R,
   axes?: InAxes,
+): (...args: A) => R {
+  const lists = axes?.map((entry) =>
+    Array.isArray(entry) ? (entry as readonly InAxis[]) : [entry as InAxis],
+  );
+  const levels = Math.max(1, ...(lists ?? []).map((list) => list.length));
+  if (lists === undefined || levels === 1)
+    return mapOne(
+      f,
+      lists?.map(([axis = null]) => axis),
+    );
+  const outer = lists.map(([axis = null]) => axis);
+  // Indices count the axes of the whole argument; inside, the first mapped axis is gone.
+  const inner = lists.map(([first = null, ...rest]) =>
+    rest.map((axis) =>
+      typeof axis === "number" && typeof first === "number" && axis > first ? axis - 1 : axis,
+    ),
+  );
+  return mapOne(
+    vmap(
+      f,
+      inner.map((list) => (list.length === 0 ? null : list)),
+    ),
+    outer,
+  );
+}
+
+function mapOne<A extends readonly unknown[], R>(
+  f: (...args: A) => R,
+  axes: readonly InAxis[] | undefined,
 ): (...args: A) => R {
   return (...args) => {
     const flags = args.flatMap((arg, i) => {

@@ -34,7 +34,10 @@ function isHalf(dtype: DType | undefined): boolean {
   return dtype === "float16" || dtype === "bfloat16";
 }
 
-/** Nodes of one graph, and of the graphs around it the results that may be used again. */
+/**
+ * Nodes of one graph, and its results that may be used again. Those of the graph around it are not: a
+ * program that is computed a second time on purpose stands in a graph of its own.
+ */
 interface Scope {
   readonly nodes: OnnxNode[];
   readonly written: Map<string, readonly OnnxValue[]>;
@@ -67,9 +70,9 @@ export function createEmitter(inlined: Inline): GraphParts {
       form === null ? "-" : `${form.dtype}[${form.dims}]`,
     );
     const key = `${spec.op} ${spec.inputs.map((x) => x?.name)} ${JSON.stringify(spec.attributes ?? {})} ${wanted}`;
-    const known = scopes.findLast(({ written }) => written.has(key))?.written.get(key);
-    const results = known ?? write(spec);
-    scope().written.set(key, results);
+    const { written } = scope();
+    const results = written.get(key) ?? write(spec);
+    written.set(key, results);
     return results;
   };
 

@@ -1,7 +1,7 @@
 /** @file Derivatives and batching of `scan`: each is a scan again. */
 
 import { isLinear, type MaybeZero, type Operand } from "../../core/op.ts";
-import { dependents, withoutDeadCode } from "../../core/program.ts";
+import { dependents, type Variable, withoutDeadCode } from "../../core/program.ts";
 import { type Aval, aval } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { lineariseProgram } from "../../transforms/linearise.ts";
@@ -36,12 +36,20 @@ export function scanJvp(
     primal.inputs.map((_, i) => i >= p.constants),
   );
   const fixed = residuals.filter((v) => !changing.has(v));
+  // Elements of the sequences are at hand already.
+  const elementOf = (v: Variable) => {
+    const i = primal.inputs.indexOf(v) - p.constants - p.carries;
+    return i < 0 ? undefined : rolesOf(primals, p).elements[i];
+  };
   const perStep = residuals.filter((v) => changing.has(v));
+  const computed = perStep.filter((v) => elementOf(v) === undefined);
 
   const fixedValues = inline(withoutDeadCode({ ...primal, outputs: fixed }), primals);
-  const body = { ...primal, outputs: [...primal.outputs.slice(0, count), ...perStep] };
+  const body = { ...primal, outputs: [...primal.outputs.slice(0, count), ...computed] };
   const all = scan(primals, { ...p, body });
-  const [outputs, stacked] = [all.slice(0, count), all.slice(count)];
+  const outputs = all.slice(0, count);
+  const nextStacked = all.slice(count).values();
+  const stacked = perStep.map((v) => elementOf(v) ?? take(nextStacked));
   const moved = outputs.map((_, i) =>
     i < p.carries ? moving[p.constants + i] === true : moves[i] === true,
   );
