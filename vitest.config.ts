@@ -6,6 +6,8 @@ const shared = {
   isolate: false,
   testTimeout: 600_000,
   hookTimeout: 600_000,
+  // Tests compile what they test.
+  env: { MESHLOOM_CACHE: "off" },
 } as const;
 
 const config: ViteUserConfig = defineConfig({

@@ -1,6 +1,7 @@
 /** @file From a command line to an exit code: finds the command, loads it, runs it, reports what failed. */
 
 import { ConfigError, MeshloomError, suggestion, UsageError } from "../core/errors.ts";
+import { onCompile, showCompileNote } from "../engines/announce.ts";
 import { type Command, type CommandContext, helpText, runCommand } from "./command.ts";
 import { entryLines } from "./help.ts";
 import type { Host } from "./host.ts";
@@ -28,6 +29,8 @@ export interface Program {
 
 const FAILED = 1;
 const MISUSED = 2;
+/** Seconds of compiling from which a person wonders what is going on. */
+const WORTH_SAYING = 0.2;
 
 /**
  * Runs one command line.
@@ -40,6 +43,9 @@ export async function dispatch(argv: readonly string[], program: Program): Promi
   const json = hasFlag(argv, "--json");
   const [word = "", ...rest] = argv;
   const interruption = createInterruption(host, (line) => writeLog(host, `meshloom: ${line}`));
+  const silence = onCompile((note) => {
+    if (note.seconds >= WORTH_SAYING) writeLog(host, showCompileNote(note));
+  });
   try {
     if (word === "--version") return print(host, program.version(json));
     if (word === "--help" || word === "-h") return print(host, overview(commands, host.columns));
@@ -54,6 +60,7 @@ export async function dispatch(argv: readonly string[], program: Program): Promi
     if (!interruption.caused(error)) return report(error, json, host);
     return interruption.exitCode();
   } finally {
+    silence();
     interruption.end();
   }
 }

@@ -15,7 +15,16 @@ export interface CompileOptions {
   readonly constants: readonly Tensor[];
 }
 
+/** How an executable came to be. */
+export interface Compilation {
+  /** Equations of the traced program. */
+  readonly equations: number;
+  /** Whether it was lowered now, or found in a cache of earlier processes. */
+  readonly from: "compiler" | "cache";
+}
+
 export interface Executable {
+  readonly compilation: Compilation;
   /**
    * Runs the program on its inputs, without the constants. Calls on one executable take their turns.
    *
@@ -28,5 +37,6 @@ export interface Executable {
 
 export interface Engine {
   readonly name: string;
+  /** @param program - as traced; the engine simplifies it */
   compile(program: Program, options: CompileOptions): Promise<Executable>;
 }

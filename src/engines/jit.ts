@@ -7,6 +7,7 @@ import { showAval } from "../core/shape.ts";
 import { leaves, structureOf, withLeaves } from "../core/tree.ts";
 import { simplify } from "../transforms/simplify.ts";
 import { abstract, refill, trace } from "../transforms/trace.ts";
+import { announce } from "./announce.ts";
 import { defaultEngine } from "./default.ts";
 import type { Engine, Executable } from "./engine.ts";
 
@@ -51,19 +52,21 @@ export function jit<A extends readonly unknown[], R>(
   const name = options.name ?? (f.name === "" ? "program" : f.name);
   const cache = new Map<string, Promise<Compiled<R>>>();
 
-  const lower = (args: A) => {
+  const traced = (args: A) => {
     const forms = withLeaves(
       args,
       leaves(args, name).map((leaf) => abstract(leaf.aval)),
     );
-    const { program, captured, result } = trace(name, f, forms);
-    return { program: simplify(program), captured, result };
+    return trace(name, f, forms);
   };
 
-  const compile = (args: A): Promise<Compiled<R>> => {
-    const key = `${structureOf(args)} ${leaves(args, name)
+  const formsOf = (args: A) =>
+    leaves(args, name)
       .map((leaf) => showAval(leaf.aval))
-      .join(" ")}`;
+      .join(", ");
+
+  const compile = (args: A): Promise<Compiled<R>> => {
+    const key = `${structureOf(args)} ${formsOf(args)}`;
     const known = cache.get(key);
     if (known !== undefined) return known;
     const compiled = build(args);
@@ -73,7 +76,9 @@ export function jit<A extends readonly unknown[], R>(
   };
 
   const build = async (args: A): Promise<Compiled<R>> => {
-    const { program, captured, result } = lower(args);
+    const started = performance.now();
+    const why = cache.size === 0 ? "first call" : `new forms: ${formsOf(args)}`;
+    const { program, captured, result } = traced(args);
     const engine = options.engine ?? (await defaultEngine());
     const donated = args.flatMap((arg, i) =>
       leaves(arg).map(() => options.donate?.includes(i) ?? false),
@@ -83,6 +88,8 @@ export function jit<A extends readonly unknown[], R>(
       threads: options.threads ?? 0,
       constants: captured,
     });
+    const seconds = (performance.now() - started) / 1000;
+    announce({ name, engine: engine.name, why, seconds, ...executable.compilation });
     return { executable, result };
   };
 
@@ -99,7 +106,7 @@ export function jit<A extends readonly unknown[], R>(
     return refill(compiled.result, outputs);
   };
   return Object.assign(call, {
-    lower: (...args: A) => lower(args).program,
+    lower: (...args: A) => simplify(traced(args).program),
     compile: async (...args: A) => {
       await compile(args);
     },

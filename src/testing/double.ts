@@ -7,6 +7,7 @@ import { type Equation, isProgram, type Program, type Variable } from "../core/p
 import { stored, type Tensor } from "../core/tensor.ts";
 import type { Engine, Executable } from "../engines/engine.ts";
 import { type Jitted, jit } from "../engines/jit.ts";
+import { simplify } from "../transforms/simplify.ts";
 
 /** The program with every float32 turned to another float, in forms and in parameters of ops. */
 function programWithFloat(program: Program, dtype: DType): Program {
@@ -57,9 +58,11 @@ function doublesOf(x: Tensor): NdArray {
  */
 export const doubleEngine: Engine = {
   name: "reference in double precision",
-  compile: async (program, { constants }): Promise<Executable> => {
+  compile: async (traced, { constants }): Promise<Executable> => {
+    const program = simplify(traced);
     const double = withFloat(program, "float64");
     return {
+      compilation: { equations: traced.equations.length, from: "compiler" },
       run: async (inputs: readonly Tensor[]) =>
         interpret(double, [...inputs, ...constants].map(doublesOf)).map((y, i) =>
           stored(program.outputs[i]?.aval ?? { ...y, names: [] }, y.data),

@@ -3,10 +3,13 @@
 import { allocate, dtypeFacts, type TypedArray } from "../../core/dtype.ts";
 import { TraceError } from "../../core/errors.ts";
 import type { Program } from "../../core/program.ts";
+import { printProgram } from "../../core/program-text.ts";
 import { type Aval, showAval, sizeOf } from "../../core/shape.ts";
 import { stored, type Tensor } from "../../core/tensor.ts";
-import type { CompileOptions, Engine, Executable } from "../engine.ts";
+import { simplify } from "../../transforms/simplify.ts";
+import type { Compilation, CompileOptions, Engine, Executable } from "../engine.ts";
 import { lowerToOnnx } from "./lower.ts";
+import type { ModelCache } from "./model-cache.ts";
 import { openTransport, type TransportPreference } from "./open.ts";
 import { encodeModel } from "./proto.ts";
 import type { OnnxSession, OnnxTransport } from "./transport.ts";
@@ -19,6 +22,10 @@ export interface OnnxEngineOptions {
   readonly transport?: TransportPreference;
   /** Writes ONNX Runtime's profile under this prefix. */
   readonly profilePrefix?: string;
+  /** Where lowered models are kept between processes; nowhere when absent. */
+  readonly cache?:
+    | { readonly models: ModelCache; key(parts: readonly (string | Uint8Array)[]): string }
+    | undefined;
 }
 
 /** The onnx engine with what is known about how it reaches ONNX Runtime. */
@@ -34,15 +41,36 @@ export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<
     transport,
     async compile(program: Program, options: CompileOptions): Promise<Executable> {
       const { constants, inputs } = divideConstants(options.constants);
-      const model = encodeModel(lowerToOnnx(program, { constants }));
+      const { model, from } = modelOf(program, constants, engine.cache);
       const session = await transport.load(model, {
         threads: options.threads,
         optimise: "all",
         profilePrefix: engine.profilePrefix,
       });
-      return new OnnxExecutable(program, session, options.donated, inputs);
+      const compilation = { equations: program.equations.length, from };
+      return new OnnxExecutable(program, session, compilation, options.donated, inputs);
     },
   };
+}
+
+/** The model of a traced program, from the cache where it is known. */
+function modelOf(
+  program: Program,
+  constants: readonly Tensor[],
+  cache: OnnxEngineOptions["cache"],
+): { readonly model: Uint8Array; readonly from: Compilation["from"] } {
+  const make = () => encodeModel(lowerToOnnx(simplify(program), { constants }));
+  if (cache === undefined) return { model: make(), from: "compiler" };
+  const bytes = constants.map((x) => {
+    const { buffer, byteOffset, byteLength } = x.data();
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  });
+  const key = cache.key([printProgram(program, { sources: false }), ...bytes]);
+  const known = cache.models.get(key);
+  if (known !== undefined) return { model: known, from: "cache" };
+  const model = make();
+  cache.models.put(key, model);
+  return { model, from: "compiler" };
 }
 
 /** Constants above this total stay inputs: a graph must not carry somebody's weights. */
@@ -63,6 +91,7 @@ function divideConstants(all: readonly Tensor[]): {
  * and writes set B, nothing is allocated and nothing is overwritten that may still be read.
  */
 class OnnxExecutable implements Executable {
+  readonly compilation: Compilation;
   readonly #program: Program;
   readonly #session: OnnxSession;
   readonly #donated: readonly boolean[];
@@ -73,11 +102,13 @@ class OnnxExecutable implements Executable {
   constructor(
     program: Program,
     session: OnnxSession,
+    compilation: Compilation,
     donated: readonly boolean[],
     constants: readonly Tensor[],
   ) {
     this.#program = program;
     this.#session = session;
+    this.compilation = compilation;
     this.#donated = donated;
     this.#constants = constants;
     forgotten.register(this, session, this);
