@@ -7,7 +7,7 @@ import { tensor } from "../../core/tensor.ts";
 import { add, mul } from "../../numpy/index.ts";
 import { type CompileNote, onCompile, showCompileNote } from "../announce.ts";
 import { jit } from "../jit.ts";
-import { modelKey, openModelCache } from "./model-cache.ts";
+import { openModelCache } from "./model-cache.ts";
 import { createOnnxEngine } from "./onnx.ts";
 
 const root = mkdtempSync(join(tmpdir(), "meshloom-cache-"));
@@ -55,15 +55,17 @@ test("a folder that cannot be written keeps nothing and breaks nothing", () => {
 });
 
 test("keys differ with any part, and with where one part ends", () => {
-  const keys = [["ab", "c"], ["a", "bc"], ["abc"], [Uint8Array.of(97), "bc"]].map(modelKey);
+  const keys = [["ab", "c"], ["a", "bc"], ["abc"], [Uint8Array.of(97), "bc"]].map(
+    openModelCache(root).key,
+  );
   expect(new Set(keys).size).toBe(3);
 });
 
 test("a second engine finds what the first lowered, and says so", async () => {
   const notes: CompileNote[] = [];
   const stop = onCompile((note) => notes.push(note));
-  const models = openModelCache(fresh());
-  const engine = () => createOnnxEngine({ cache: { models, key: modelKey } });
+  const cache = openModelCache(fresh());
+  const engine = () => createOnnxEngine({ cache });
   const weights = tensor([1, 2]);
   const f = (w: Tensor) => (x: Tensor) => add(mul(x, w), 1);
   const call = async (w: Tensor, x: Tensor) =>

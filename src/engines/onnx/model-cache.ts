@@ -17,6 +17,8 @@ import { fileURLToPath } from "node:url";
 
 /** A cache never fails: what cannot be read is missing, what cannot be written is not kept. */
 export interface ModelCache {
+  /** The key of a model: of all that it is made from, this code included. */
+  key(parts: readonly (string | Uint8Array)[]): string;
   /** The model under a key, whole and unchanged; undefined when there is none. */
   get(key: string): Uint8Array | undefined;
   put(key: string, model: Uint8Array): void;
@@ -41,6 +43,7 @@ export function userModelCache(): ModelCache | undefined {
 export function openModelCache(folder: string, limitBytes: number = LIMIT_BYTES): ModelCache {
   const pathOf = (key: string) => join(folder, `${key}${SUFFIX}`);
   return {
+    key: modelKey,
     get(key) {
       try {
         const file = readFileSync(pathOf(key));
@@ -97,8 +100,7 @@ function digestOf(data: Uint8Array): Buffer {
   return createHash("sha256").update(data).digest();
 }
 
-/** The key of a model: of all that it is made from, this code included. */
-export function modelKey(parts: readonly (string | Uint8Array)[]): string {
+function modelKey(parts: readonly (string | Uint8Array)[]): string {
   const hash = createHash("sha256");
   for (const part of [codeStamp(), ...parts]) hash.update(`${part.length}:`).update(part);
   return hash.digest("hex");

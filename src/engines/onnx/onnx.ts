@@ -22,10 +22,8 @@ export interface OnnxEngineOptions {
   readonly transport?: TransportPreference;
   /** Writes ONNX Runtime's profile under this prefix. */
   readonly profilePrefix?: string;
-  /** Where lowered models are kept between processes; nowhere when absent. */
-  readonly cache?:
-    | { readonly models: ModelCache; key(parts: readonly (string | Uint8Array)[]): string }
-    | undefined;
+  /** Where lowered models are kept between processes: in the user's cache folder when absent. */
+  readonly cache?: ModelCache | "none";
 }
 
 /** The onnx engine with what is known about how it reaches ONNX Runtime. */
@@ -36,12 +34,13 @@ export interface OnnxEngine extends Engine {
 /** @throws EngineError with the way out when ONNX Runtime is not installed */
 export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<OnnxEngine> {
   const transport = await openTransport(engine.transport ?? "auto");
+  const cache = engine.cache === "none" ? undefined : (engine.cache ?? (await userCache()));
   return {
     name: "onnx",
     transport,
     async compile(program: Program, options: CompileOptions): Promise<Executable> {
       const { constants, inputs } = divideConstants(options.constants);
-      const { model, from } = modelOf(program, constants, engine.cache);
+      const { model, from } = modelOf(program, constants, cache);
       const session = await transport.load(model, {
         threads: options.threads,
         optimise: "all",
@@ -53,11 +52,17 @@ export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<
   };
 }
 
+/** A browser has no files; there every page lowers anew. */
+async function userCache(): Promise<ModelCache | undefined> {
+  if (globalThis.process?.versions?.node === undefined) return undefined;
+  return (await import("./model-cache.ts")).userModelCache();
+}
+
 /** The model of a traced program, from the cache where it is known. */
 function modelOf(
   program: Program,
   constants: readonly Tensor[],
-  cache: OnnxEngineOptions["cache"],
+  cache: ModelCache | undefined,
 ): { readonly model: Uint8Array; readonly from: Compilation["from"] } {
   const make = () => encodeModel(lowerToOnnx(simplify(program), { constants }));
   if (cache === undefined) return { model: make(), from: "compiler" };
@@ -66,10 +71,10 @@ function modelOf(
     return new Uint8Array(buffer, byteOffset, byteLength);
   });
   const key = cache.key([printProgram(program, { sources: false }), ...bytes]);
-  const known = cache.models.get(key);
+  const known = cache.get(key);
   if (known !== undefined) return { model: known, from: "cache" };
   const model = make();
-  cache.models.put(key, model);
+  cache.put(key, model);
   return { model, from: "compiler" };
 }
 
