@@ -22,6 +22,10 @@ export const COMMANDS: CommandList = {
     summary: "Time a training step against PyTorch, JAX, TensorFlow.js and jax-js",
     load: () => import("./bench.ts"),
   },
+  profile: {
+    summary: "Show where the time of a training step goes: by op, line and FLOP rate",
+    load: () => import("./profile.ts"),
+  },
   doctor: {
     summary: "Check this machine: engines, versions, a self-test",
     load: () => import("./doctor.ts"),

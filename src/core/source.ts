@@ -1,7 +1,7 @@
 /** @file Where in the user's code an equation was written. */
 
 import { findSourceMap } from "node:module";
-import { dirname, relative, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** One place in a source file. */
@@ -18,6 +18,7 @@ export interface SourceLine {
 export const NO_SOURCE: SourceLine = { file: "", line: 0, column: 0, scope: "" };
 
 const HOME = dirname(dirname(fileURLToPath(import.meta.url)));
+const LAUNCHER = join(dirname(HOME), "bin", "meshloom.js");
 /** Folders whose lines explain nothing to a user: the machinery below the layers. */
 const MACHINERY = ["core", "ops", "transforms", "numpy", "engines"].map(
   (folder) => HOME + sep + folder + sep,
@@ -71,6 +72,7 @@ function placeOf(file: string | undefined): "user" | "layer" | "machinery" {
   if (known !== undefined) return known;
   const ours = file.startsWith(HOME + sep) && !file.endsWith(".test.ts");
   const low = MACHINERY.some((folder) => file.startsWith(folder));
+  if (file === LAUNCHER) return "machinery";
   const place = !ours ? "user" : low ? "machinery" : "layer";
   places.set(file, place);
   return place;

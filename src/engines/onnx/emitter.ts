@@ -21,6 +21,8 @@ export interface GraphParts {
   /** What every node's output is. */
   readonly values: ReadonlyMap<string, OnnxValue>;
   readonly initializers: readonly OnnxTensor[];
+  /** Names of the nodes that follow begin with this text. */
+  label(text: string): void;
 }
 
 /** ONNX Runtime's CPU kernels take float16 by casting around them, but for these; bfloat16 they never compute. */
@@ -60,7 +62,8 @@ export function createEmitter(inlined: Inline): GraphParts {
   const values = new Map<string, OnnxValue>();
   let count = 0;
   let nodeCount = 0;
-  const nodeName = (op: string) => `${op}_${nodeCount++}`;
+  let prefix = "";
+  const nodeName = (op: string) => `${prefix}${op}_${nodeCount++}`;
 
   /** Equal nodes are written once: lowerings may ask for the same building block twice. */
   const nodesOf = (spec: OnnxNodeSpec): readonly OnnxValue[] => {
@@ -205,5 +208,8 @@ export function createEmitter(inlined: Inline): GraphParts {
     subgraph,
     inline: (program, inputs) => inlined(emitter, program, inputs),
   };
-  return { publish, values, emitter, nodes: outermost.nodes, initializers };
+  const label = (text: string) => {
+    prefix = text;
+  };
+  return { publish, values, emitter, nodes: outermost.nodes, initializers, label };
 }

@@ -2,7 +2,7 @@
 
 import { EngineError, MeshloomError } from "../../core/errors.ts";
 import type { OnnxEmitter, OnnxValue } from "../../core/lowering.ts";
-import type { Program, Variable } from "../../core/program.ts";
+import type { Equation, Program, Variable } from "../../core/program.ts";
 import { showAval } from "../../core/shape.ts";
 import { showSource } from "../../core/source.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -24,6 +24,8 @@ export interface LoweringOptions {
   readonly inputs?: readonly string[];
   readonly outputs?: readonly string[];
   readonly constants?: readonly Tensor[];
+  /** Whether nodes are named after the op and the user's line, for a profile to tell. */
+  readonly labelled?: boolean;
 }
 
 /** The graph, and the form of every value that its nodes make. */
@@ -31,7 +33,10 @@ export function lowerWithValues(
   program: Program,
   options: LoweringOptions = {},
 ): { readonly graph: OnnxGraph; readonly values: ReadonlyMap<string, OnnxValue> } {
-  const { emitter, publish, nodes, initializers, values: made } = createEmitter(writeProgram);
+  const parts = createEmitter(writeProgram);
+  const { emitter, publish, nodes, initializers, values: made } = parts;
+  const announce = (equation: Equation) =>
+    parts.label(options.labelled === true ? nodeLabel(equation) : "");
   const values = new Map<Variable, OnnxValue>();
   const constants = options.constants ?? [];
   const free = program.inputs.length - constants.length;
@@ -46,7 +51,8 @@ export function lowerWithValues(
     values.set(v, value);
     return { ...value, data: constants[i]?.data() ?? new Float32Array() };
   });
-  writeEquations(emitter, program, values);
+  writeEquations(emitter, program, values, announce);
+  parts.label("");
   const outputs = program.outputs.map((v, i): OnnxValueInfo => {
     const name = options.outputs?.[i] ?? `output_${i}`;
     publish(emitter.exact(lookUp(values, v), v.aval.dims), name);
@@ -63,13 +69,28 @@ export function lowerWithValues(
   return { graph, values: made };
 }
 
+const SEPARATOR = " @ ";
+
+function nodeLabel({ op, source }: Equation): string {
+  return `${op.name}${SEPARATOR}${showSource(source)}${SEPARATOR}`;
+}
+
+/** Op and line of a node that was labelled; a node that ONNX Runtime made of several has the name of one. */
+export function readLabel(nodeName: string): { readonly op: string; readonly line: string } {
+  const [op = "", line] = nodeName.split(SEPARATOR);
+  return line === undefined ? { op: "(engine)", line: "" } : { op, line };
+}
+
 /** Writes the program's nodes; `values` holds its inputs and receives the rest. */
 function writeEquations(
   emitter: OnnxEmitter,
   program: Program,
   values: Map<Variable, OnnxValue>,
+  announce: (equation: Equation) => void = () => undefined,
 ): void {
-  for (const { op, params, source, inputs, outputs } of program.equations) {
+  for (const equation of program.equations) {
+    const { op, params, source, inputs, outputs } = equation;
+    announce(equation);
     const operands = inputs.map((v) => lookUp(values, v));
     const avals = { inputs: inputs.map((v) => v.aval), outputs: outputs.map((v) => v.aval) };
     const wide = avals.outputs.find(({ dtype }) => dtype === "float64");
