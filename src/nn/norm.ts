@@ -1,7 +1,7 @@
 /** @file Normalisation. */
 
 import type { Tensor } from "../core/tensor.ts";
-import { rmsNorm as normalise } from "../ops/composites.ts";
+import { rmsNorm as normalise } from "../ops/normalisation.ts";
 import { ones, type ParamSpec, param } from "./param.ts";
 
 /** The scale of a root-mean-square norm, `[embed]`. */

@@ -3,7 +3,7 @@
 import "./methods.ts";
 
 export { fromData, Tensor, tensor } from "../core/tensor.ts";
-export { gelu } from "../ops/composites.ts";
+export { gelu } from "../ops/activations.ts";
 export { broadcastTo, type TensorLike } from "./align.ts";
 export * from "./arithmetic.ts";
 export * from "./control.ts";

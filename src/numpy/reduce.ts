@@ -2,10 +2,11 @@
 
 import { axisOf, dimOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import * as composites from "../ops/composites.ts";
+
 import * as e from "../ops/elementwise.ts";
 import { inverse, transpose } from "../ops/layout.ts";
 import * as r from "../ops/reduce.ts";
+import * as s from "../ops/softmax.ts";
 
 /** One axis or several, by name or index; all when absent. */
 export type Axes = string | number | readonly (string | number)[];
@@ -57,7 +58,7 @@ function onLast(
 
 /** `exp x / Σ exp x` along one axis. */
 export function softmax(x: Tensor, axis: string | number): Tensor {
-  return onLast("softmax", x, axis, composites.softmax, true);
+  return onLast("softmax", x, axis, s.softmax, true);
 }
 
 /** `x − log Σ exp x` along one axis. */
@@ -68,5 +69,5 @@ export function logSoftmax(x: Tensor, axis: string | number): Tensor {
 
 /** `log Σ exp x` along one axis, which is reduced away. */
 export function logSumExp(x: Tensor, axis: string | number): Tensor {
-  return onLast("logSumExp", x, axis, composites.logSumExp, false);
+  return onLast("logSumExp", x, axis, s.logSumExp, false);
 }

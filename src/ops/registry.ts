@@ -1,7 +1,7 @@
 /** @file The list of ops. Nothing else registers one. */
 
 import type { Op } from "../core/op.ts";
-import * as composites from "./composites.ts";
+import * as activations from "./activations.ts";
 import { contractOp } from "./contract.ts";
 import { checkpointOp } from "./control/checkpoint.ts";
 import { customJvpOp, customVjpOp, linearCallOp } from "./control/custom.ts";
@@ -13,8 +13,10 @@ import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
 import * as layout from "./layout.ts";
 import * as logic from "./logic.ts";
+import * as normalisation from "./normalisation.ts";
 import * as pieces from "./pieces.ts";
 import * as reduce from "./reduce.ts";
+import * as softmax from "./softmax.ts";
 
 /** Every op, in the order of the families. */
 export const OPS: readonly Op[] = [
@@ -64,10 +66,10 @@ export const OPS: readonly Op[] = [
   indexing.gatherOp,
   indexing.scatterAddOp,
   indexing.topKOp,
-  composites.softmaxOp,
-  composites.logSumExpOp,
-  composites.rmsNormOp,
-  composites.geluOp,
+  softmax.softmaxOp,
+  softmax.logSumExpOp,
+  normalisation.rmsNormOp,
+  activations.geluOp,
   scanOp,
   whileOp,
   switchOp,

@@ -1,0 +1,183 @@
+/** @file softmax, its logarithm and its normaliser along the last axis: one engine node each, where there is one. */
+
+import { apply } from "../core/builder.ts";
+import { ShapeError } from "../core/errors.ts";
+import type { HloEmitter, HloValue, OnnxValue } from "../core/lowering.ts";
+import { at, forLines, put, zeros } from "../core/ndarray.ts";
+import { defineOp, notLinear, type One } from "../core/op.ts";
+import { random, rejects, sample, values } from "../core/samples.ts";
+import { type Aval, aval, showAval } from "../core/shape.ts";
+import { factorNames, rule } from "../core/sharding-rule.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { mul, sub } from "./elementwise.ts";
+import { checkDType, FLOATS, type NoParams, noParams, type UnaryOp } from "./families.ts";
+import { restore, sum } from "./reduce.ts";
+
+/** The last axis of a float tensor. @throws when there is none, or nothing along it */
+export function lastAxis(name: string, x: Aval): number {
+  checkDType(name, x, FLOATS);
+  const last = x.dims.length - 1;
+  if (last < 0 || x.dims[last] === 0) {
+    throw new ShapeError("SHAPE-01", `${name}: ${showAval(x)} has nothing along its last axis`);
+  }
+  return last;
+}
+
+/** Softmax along the last axis, which must not be empty. */
+export const softmaxOp: UnaryOp = defineOp<NoParams, One, One>({
+  name: "softmax",
+  infer([x]) {
+    lastAxis("softmax", x);
+    return [x];
+  },
+  jvp: {
+    kind: "rule",
+    // d p = p · (dx − Σ p·dx)
+    apply: ([dx], _x, [p]) => {
+      if (dx === null) return [null];
+      const last = [p.rank - 1];
+      return [mul(p, sub(dx, restore(sum(mul(p, dx), last), p.aval, last)))];
+    },
+  },
+  transpose: notLinear("its tangent is made of products"),
+  batch: ([x]) => [softmax(x)],
+  shard: ([x]) => {
+    const factors = factorNames(x.dims.length).map((f, i) => (i === x.dims.length - 1 ? null : f));
+    return rule(noParams, [factors], [factors]);
+  },
+  evaluate: ([x], _params, [y]) => {
+    const out = zeros(y);
+    forLines(x.dims, x.dims.length - 1, (base, stride, length) => {
+      const { top, total } = exponentials(x, base, stride, length);
+      for (let j = 0; j < length; j++)
+        put(out, base + j * stride, Math.exp(at(x, base + j * stride) - top) / total);
+    });
+    return [out];
+  },
+  simplify: () => null,
+  lower: {
+    onnx: (g, [x], _params, { inputs: [from], outputs: [y] }) => [
+      g.node("Softmax", [g.exact(x, from.dims)], y, { axis: { int: -1 } }),
+    ],
+    stablehlo: (h, [x], _params, [y]) => {
+      const last = y.dims.length - 1;
+      const keep = y.dims.map((_, i) => i).slice(0, last);
+      const top = h.broadcast(h.reduce("stablehlo.maximum", x, -Infinity, [last]), keep, y.dims);
+      const raised = h.elementwise(
+        "stablehlo.exponential",
+        [h.elementwise("stablehlo.subtract", [x, top], y)],
+        y,
+      );
+      const total = h.broadcast(h.reduce("stablehlo.add", raised, 0, [last]), keep, y.dims);
+      return [h.elementwise("stablehlo.divide", [raised, total], y)];
+    },
+  },
+  samples: () => [
+    sample("rows", [random(3, 4)], noParams),
+    sample("one element", [random(2, 1)], noParams),
+    sample("large", [values(aval("float32", [3]), 1000, 999, -1000)], noParams, false),
+    sample("masked", [values(aval("float32", [3]), 1, -1e9, 2)], noParams, false),
+  ],
+  rejects: () => [
+    rejects(
+      "nothing to choose",
+      [aval("float32", [2, 0])],
+      noParams,
+      "softmax: float32[2, 0] has nothing along its last axis",
+    ),
+  ],
+});
+
+function exponentials(x: Parameters<typeof at>[0], base: number, stride: number, length: number) {
+  let top = -Infinity;
+  for (let j = 0; j < length; j++) top = Math.max(top, at(x, base + j * stride));
+  let total = 0;
+  for (let j = 0; j < length; j++) total += Math.exp(at(x, base + j * stride) - top);
+  return { top, total };
+}
+
+export function softmax(x: Tensor): Tensor {
+  return apply(softmaxOp, [x], noParams)[0];
+}
+
+/** `log Σ exp x` along the last axis, which is reduced away. */
+export const logSumExpOp: UnaryOp = defineOp<NoParams, One, One>({
+  name: "logSumExp",
+  infer([x]) {
+    const last = lastAxis("logSumExp", x);
+    return [aval(x.dtype, x.dims.slice(0, last), x.names.slice(0, last))];
+  },
+  jvp: {
+    kind: "rule",
+    apply: ([dx], [x]) => [dx === null ? null : sum(mul(dx, softmax(x)), [x.rank - 1])],
+  },
+  transpose: notLinear("its tangent is a sum of products"),
+  batch: ([x]) => [logSumExp(x)],
+  shard: ([x]) => {
+    const factors = factorNames(x.dims.length - 1);
+    return rule(noParams, [[...factors, null]], [factors]);
+  },
+  evaluate: ([x], _params, [y]) => {
+    const out = zeros(y);
+    let line = 0;
+    forLines(x.dims, x.dims.length - 1, (base, stride, length) => {
+      const { top, total } = exponentials(x, base, stride, length);
+      put(out, line++, top + Math.log(total));
+    });
+    return [out];
+  },
+  simplify: () => null,
+  lower: {
+    // With p = softmax x: log Σ exp x = max x − log max p, since the largest element has p = exp(max x) / Σ.
+    // ReduceLogSumExp takes ten times as long, and the gradient needs p anyhow.
+    onnx: (g, [x], _params, { inputs: [from], outputs: [y] }) => {
+      const whole = g.exact(x, from.dims);
+      const last = g.constant("int64", [1], [from.dims.length - 1]);
+      const largest = (value: OnnxValue) =>
+        g.node("ReduceMax", [value, last], y, { keepdims: { int: 0 } });
+      const shares = g.node("Softmax", [whole], from, { axis: { int: -1 } });
+      return [g.node("Sub", [largest(whole), g.node("Log", [largest(shares)], y)], y)];
+    },
+    stablehlo: (h, [x], _params, [y]) => {
+      const last = x.dims.length - 1;
+      const form = aval(x.dtype, x.dims);
+      const top = h.reduce("stablehlo.maximum", x, -Infinity, [last]);
+      const shifted = h.elementwise(
+        "stablehlo.subtract",
+        [
+          x,
+          h.broadcast(
+            top,
+            y.dims.map((_, i) => i),
+            x.dims,
+          ),
+        ],
+        form,
+      );
+      const total = h.reduce(
+        "stablehlo.add",
+        h.elementwise("stablehlo.exponential", [shifted], form),
+        0,
+        [last],
+      );
+      return [h.elementwise("stablehlo.add", [h.elementwise("stablehlo.log", [total], y), top], y)];
+    },
+  },
+  samples: () => [
+    sample("rows", [random(3, 4)], noParams),
+    sample("one row", [random(5)], noParams),
+    sample("large", [values(aval("float32", [3]), 1000, 999, -1000)], noParams, false),
+  ],
+  rejects: () => [
+    rejects(
+      "nothing to sum",
+      [aval("float32", [0])],
+      noParams,
+      "logSumExp: float32[0] has nothing along its last axis",
+    ),
+  ],
+});
+
+export function logSumExp(x: Tensor): Tensor {
+  return apply(logSumExpOp, [x], noParams)[0];
+}
