@@ -63,8 +63,7 @@ export function softmax(x: Tensor, axis: string | number): Tensor {
 
 /** `x − log Σ exp x` along one axis. */
 export function logSoftmax(x: Tensor, axis: string | number): Tensor {
-  const at = axisOf("logSoftmax", x.aval, axis);
-  return e.sub(x, r.restore(logSumExp(x, at), x.aval, [at]));
+  return onLast("logSoftmax", x, axis, s.logSoftmax, true);
 }
 
 /** `log Σ exp x` along one axis, which is reduced away. */

@@ -2,10 +2,11 @@
 
 import { apply } from "../core/builder.ts";
 import { ShapeError } from "../core/errors.ts";
+import type { HloValue } from "../core/lowering.ts";
 import { at, forLines, put, zeros } from "../core/ndarray.ts";
-import { defineOp, notLinear, type Op, type Two } from "../core/op.ts";
-import { between, random, rejects, sample } from "../core/samples.ts";
-import { aval, dimOf, showAval } from "../core/shape.ts";
+import { defineOp, type MaybeZero, notLinear, type Op, type Three, type Two } from "../core/op.ts";
+import { between, random, rejects, sample, values } from "../core/samples.ts";
+import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { broadcast, fullLike } from "./creation.ts";
@@ -14,8 +15,36 @@ import { repeat } from "./families.ts";
 import { restore, sum } from "./reduce.ts";
 import { lastAxis } from "./softmax.ts";
 
-export interface RmsNormParams {
+export interface NormParams {
+  /** Added to the mean square or variance before its root is taken. */
   readonly epsilon: number;
+}
+
+/** What normalising the rows of x needs: rows and columns spread over x, and `−mean` along the rows. */
+function alongLast(x: Tensor) {
+  const last = x.rank - 1;
+  return {
+    spread: (row: Tensor) => restore(row, x.aval, [last]),
+    columns: (v: Tensor) => broadcast(v, { dims: x.dims, axes: [last], names: x.names }),
+    minusMean: (v: Tensor) => scale(sum(v, [last]), -1 / dimOf(x.aval, last)),
+  };
+}
+
+function total(x: Tensor, ...rest: readonly MaybeZero[]): Tensor {
+  return rest.reduce<Tensor>((a, b) => (b === null ? a : add(a, b)), x);
+}
+
+/** @throws ShapeError unless `v` has one number per element of the last axis of x */
+function checkColumns(name: string, what: string, x: Aval, v: Aval): void {
+  if (v.dims.length === 1 && v.dims[0] === x.dims.at(-1) && v.dtype === x.dtype) return;
+  throw new ShapeError(
+    "SHAPE-01",
+    `${name}: the ${what} must have one number per element of the last axis.`,
+    [
+      ["operand", showAval(x)],
+      [what, showAval(v)],
+    ],
+  );
 }
 
 /**
@@ -23,36 +52,25 @@ export interface RmsNormParams {
  *
  * The second result is r, which the derivative needs.
  */
-export const rmsNormOp: Op<RmsNormParams, Two, Two> = defineOp<RmsNormParams, Two, Two>({
+export const rmsNormOp: Op<NormParams, Two, Two> = defineOp<NormParams, Two, Two>({
   name: "rmsNorm",
   infer([x, s]) {
     const last = lastAxis("rmsNorm", x);
-    if (s.dims.length !== 1 || s.dims[0] !== x.dims[last] || s.dtype !== x.dtype) {
-      throw new ShapeError(
-        "SHAPE-01",
-        "rmsNorm: the scale must have one number per element of the last axis.",
-        [
-          ["operand", showAval(x)],
-          ["scale", showAval(s)],
-        ],
-      );
-    }
+    checkColumns("rmsNorm", "scale", x, s);
     return [x, aval(x.dtype, x.dims.slice(0, last), x.names.slice(0, last))];
   },
   jvp: {
     kind: "rule",
-    // With n = x·r: dn = r (dx − n · mean(n·dx)), dy = dn · scale + n · dscale, dr = −r² · mean(n·dx)
+    // With n = x·r, m = −mean(n·dx): dn = r (dx + n·m), dy = dn · scale + n · dscale, dr = r²·m.
+    // The sign stands in the mean's factor, where it costs nothing in either direction.
     apply: ([dx, ds], [x, s], [, r]) => {
-      const last = x.rank - 1;
-      const spread = (row: Tensor) => restore(row, x.aval, [last]);
-      const columns = (v: Tensor) => broadcast(v, { dims: x.dims, axes: [last], names: x.names });
+      const { spread, columns, minusMean } = alongLast(x);
       const n = mul(x, spread(r));
       const fromScale = ds === null ? null : mul(n, columns(ds));
       if (dx === null) return [fromScale, null];
-      const slope = scale(sum(mul(n, dx), [last]), 1 / dimOf(x.aval, last));
-      const dn = mul(sub(dx, mul(n, spread(slope))), spread(r));
-      const fromX = mul(dn, columns(s));
-      return [fromScale === null ? fromX : add(fromX, fromScale), mul(slope, mul(r, scale(r, -1)))];
+      const slope = minusMean(mul(n, dx));
+      const dn = mul(add(dx, mul(n, spread(slope))), spread(r));
+      return [total(mul(dn, columns(s)), fromScale), mul(slope, mul(r, r))];
     },
   },
   transpose: notLinear("its tangent is made of products"),
@@ -138,4 +156,154 @@ export const rmsNormOp: Op<RmsNormParams, Two, Two> = defineOp<RmsNormParams, Tw
 
 export function rmsNorm(x: Tensor, s: Tensor, epsilon: number): Tensor {
   return apply(rmsNormOp, [x, s], { epsilon })[0];
+}
+
+/**
+ * Layer normalisation along the last axis: `y = (x − μ) · r · scale + bias`, `μ = mean x`,
+ * `r = (mean (x − μ)² + ε)^(−1/2)`.
+ *
+ * The second and third results are μ and r, which the derivative needs. ONNX Runtime takes the variance
+ * as `mean x² − μ²`: in float32 it loses digits once |μ| is many times the deviation.
+ */
+export const layerNormOp: Op<NormParams, Three, Three> = defineOp<NormParams, Three, Three>({
+  name: "layerNorm",
+  infer([x, s, b]) {
+    const last = lastAxis("layerNorm", x);
+    checkColumns("layerNorm", "scale", x, s);
+    checkColumns("layerNorm", "bias", x, b);
+    const row = aval(x.dtype, x.dims.slice(0, last), x.names.slice(0, last));
+    return [x, row, row];
+  },
+  jvp: {
+    kind: "rule",
+    // With n = (x − μ)·r, m = −mean(n·dx): dn = r (dx − dμ + n·m), dμ = mean dx, dr = r²·m
+    apply: ([dx, ds, db], [x, s], [, mean, r]) => {
+      const { spread, columns, minusMean } = alongLast(x);
+      const n = mul(sub(x, spread(mean)), spread(r));
+      const fromScale = ds === null ? null : mul(n, columns(ds));
+      const fromBias = db === null ? null : columns(db);
+      if (dx === null)
+        return [fromScale === null ? fromBias : total(fromScale, fromBias), null, null];
+      const shift = minusMean(dx);
+      const slope = minusMean(mul(n, dx));
+      const dn = mul(add(add(dx, spread(shift)), mul(n, spread(slope))), spread(r));
+      return [
+        total(mul(dn, columns(s)), fromScale, fromBias),
+        scale(shift, -1),
+        mul(slope, mul(r, r)),
+      ];
+    },
+  },
+  transpose: notLinear("its tangent is made of products"),
+  batch: ([x, s, b], [xMapped, sMapped, bMapped], p, size) => {
+    const whole = xMapped ? x : repeat(x, size);
+    if (!sMapped && !bMapped) return apply(layerNormOp, [whole, s, b], p);
+    const unit = (value: number) => fullLike(aval(x.dtype, [dimOf(x.aval, x.rank - 1)]), value);
+    const [n, mean, r] = apply(layerNormOp, [whole, unit(1), unit(0)], p);
+    const columns = (v: Tensor, mapped: boolean) =>
+      broadcast(v, {
+        dims: n.dims,
+        axes: mapped ? [0, n.rank - 1] : [n.rank - 1],
+        names: n.names,
+      });
+    return [add(mul(n, columns(s, sMapped)), columns(b, bMapped)), mean, r];
+  },
+  shard: ([x], _y, p) => {
+    const factors = factorNames(x.dims.length - 1);
+    return rule(p, [[...factors, null], [null], [null]], [[...factors, null], factors, factors]);
+  },
+  evaluate: ([x, s, b], { epsilon }, [y, m, r]) => {
+    const [out, means, inverse] = [zeros(y), zeros(m), zeros(r)];
+    let line = 0;
+    forLines(x.dims, x.dims.length - 1, (base, stride, length) => {
+      let total = 0;
+      for (let j = 0; j < length; j++) total += at(x, base + j * stride);
+      const mean = total / length;
+      let squares = 0;
+      for (let j = 0; j < length; j++) squares += (at(x, base + j * stride) - mean) ** 2;
+      const factor = 1 / Math.sqrt(squares / length + epsilon);
+      for (let j = 0; j < length; j++)
+        put(
+          out,
+          base + j * stride,
+          (at(x, base + j * stride) - mean) * factor * at(s, j) + at(b, j),
+        );
+      put(means, line, mean);
+      put(inverse, line++, factor);
+    });
+    return [out, means, inverse];
+  },
+  simplify: () => null,
+  lower: {
+    onnx: (g, [x, s, b], { epsilon }, { inputs: [from, sForm, bForm], outputs: [y, mean] }) => {
+      const keep = { dtype: mean.dtype, dims: [...mean.dims, 1] };
+      const [normal, middle, inverse] = g.nodes({
+        op: "LayerNormalization",
+        inputs: [g.exact(x, from.dims), g.exact(s, sForm.dims), g.exact(b, bForm.dims)],
+        attributes: { axis: { int: -1 }, epsilon: { float: epsilon } },
+        outputs: [y, keep, keep],
+      });
+      if (normal === undefined || middle === undefined || inverse === undefined)
+        throw new Error("LayerNormalization has three outputs");
+      return [normal, g.reshape(middle, mean.dims), g.reshape(inverse, mean.dims)];
+    },
+    stablehlo: (h, [x, s, b], { epsilon }, [y, row]) => {
+      const last = y.dims.length - 1;
+      const keep = row.dims.map((_, i) => i);
+      const size = h.splat(dimOf(y, last), row);
+      const meanOf = (v: HloValue) =>
+        h.elementwise("stablehlo.divide", [h.reduce("stablehlo.add", v, 0, [last]), size], row);
+      const times = (a: HloValue, c: HloValue) => h.elementwise("stablehlo.multiply", [a, c], y);
+      const mean = meanOf(x);
+      const centred = h.elementwise("stablehlo.subtract", [x, h.broadcast(mean, keep, y.dims)], y);
+      const variance = meanOf(times(centred, centred));
+      const inverse = h.elementwise(
+        "stablehlo.rsqrt",
+        [h.elementwise("stablehlo.add", [variance, h.splat(epsilon, row)], row)],
+        row,
+      );
+      const normal = times(centred, h.broadcast(inverse, keep, y.dims));
+      const scaled = times(normal, h.broadcast(s, [last], y.dims));
+      return [
+        h.elementwise("stablehlo.add", [scaled, h.broadcast(b, [last], y.dims)], y),
+        mean,
+        inverse,
+      ];
+    },
+  },
+  samples: () => [
+    sample("rows", [random(3, 4), between(0.5, 2, 4), random(4)], { epsilon: 1e-6 }),
+    sample("a batch", [random(2, 3, 4), random(4), random(4)], { epsilon: 1e-5 }),
+    sample("one row", [random(5), random(5), random(5)], { epsilon: 1e-5 }),
+    sample("one element", [random(2, 1), random(1), random(1)], { epsilon: 1e-3 }),
+    sample("equal elements", [values(aval("float32", [1, 3]), 7, 7, 7), random(3), random(3)], {
+      epsilon: 1e-2,
+    }),
+    sample("far from zero", [between(9, 11, 3, 4), random(4), random(4)], { epsilon: 1e-5 }, false),
+    sample("no rows", [random(0, 3), random(3), random(3)], { epsilon: 1e-5 }),
+    sample(
+      "not a number",
+      [values(aval("float32", [2, 2]), 1, NaN, 3, 5), random(2), random(2)],
+      { epsilon: 1e-5 },
+      false,
+    ),
+  ],
+  rejects: () => [
+    rejects(
+      "a bias of another size",
+      [aval("float32", [2, 4]), aval("float32", [4]), aval("float32", [3])],
+      { epsilon: 1e-6 },
+      "layerNorm: the bias must have one number per element of the last axis.",
+    ),
+    rejects(
+      "nothing to normalise",
+      [aval("float32", [2, 0]), aval("float32", [0]), aval("float32", [0])],
+      { epsilon: 1e-6 },
+      "layerNorm: float32[2, 0] has nothing along its last axis",
+    ),
+  ],
+});
+
+export function layerNorm(x: Tensor, s: Tensor, b: Tensor, epsilon: number): Tensor {
+  return apply(layerNormOp, [x, s, b], { epsilon })[0];
 }

@@ -9,7 +9,7 @@ import { random, rejects, sample, values } from "../core/samples.ts";
 import { type Aval, aval, showAval } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { mul, sub } from "./elementwise.ts";
+import { exp, mul, sub } from "./elementwise.ts";
 import { checkDType, FLOATS, type NoParams, noParams, type UnaryOp } from "./families.ts";
 import { restore, sum } from "./reduce.ts";
 
@@ -23,7 +23,7 @@ export function lastAxis(name: string, x: Aval): number {
   return last;
 }
 
-/** Softmax along the last axis, which must not be empty. */
+/** Softmax along the last axis, which must not be empty. A row of nothing but −∞ is NaN, as one with NaN or ∞. */
 export const softmaxOp: UnaryOp = defineOp<NoParams, One, One>({
   name: "softmax",
   infer([x]) {
@@ -59,24 +59,22 @@ export const softmaxOp: UnaryOp = defineOp<NoParams, One, One>({
     onnx: (g, [x], _params, { inputs: [from], outputs: [y] }) => [
       g.node("Softmax", [g.exact(x, from.dims)], y, { axis: { int: -1 } }),
     ],
-    stablehlo: (h, [x], _params, [y]) => {
-      const last = y.dims.length - 1;
-      const keep = y.dims.map((_, i) => i).slice(0, last);
-      const top = h.broadcast(h.reduce("stablehlo.maximum", x, -Infinity, [last]), keep, y.dims);
-      const raised = h.elementwise(
-        "stablehlo.exponential",
-        [h.elementwise("stablehlo.subtract", [x, top], y)],
-        y,
-      );
-      const total = h.broadcast(h.reduce("stablehlo.add", raised, 0, [last]), keep, y.dims);
-      return [h.elementwise("stablehlo.divide", [raised, total], y)];
-    },
+    stablehlo: (h, [x]) => [softmaxStablehlo(h, x)],
   },
   samples: () => [
     sample("rows", [random(3, 4)], noParams),
     sample("one element", [random(2, 1)], noParams),
     sample("large", [values(aval("float32", [3]), 1000, 999, -1000)], noParams, false),
     sample("masked", [values(aval("float32", [3]), 1, -1e9, 2)], noParams, false),
+    sample("forbidden", [values(aval("float32", [3]), 1, -Infinity, 2)], noParams, false),
+    sample(
+      "nothing allowed",
+      [values(aval("float32", [2]), -Infinity, -Infinity)],
+      noParams,
+      false,
+    ),
+    sample("not a number", [values(aval("float32", [2, 2]), 1, NaN, 0, 0)], noParams, false),
+    sample("no rows", [random(0, 3)], noParams),
   ],
   rejects: () => [
     rejects(
@@ -98,6 +96,86 @@ function exponentials(x: Parameters<typeof at>[0], base: number, stride: number,
 
 export function softmax(x: Tensor): Tensor {
   return apply(softmaxOp, [x], noParams)[0];
+}
+
+/** Lines that shift every row by its maximum, raise it and add it up: nothing overflows. */
+function raisedStablehlo(h: HloEmitter, x: HloValue) {
+  const last = x.dims.length - 1;
+  const keep = x.dims.map((_, i) => i).slice(0, last);
+  const spread = (row: HloValue) => h.broadcast(row, keep, x.dims);
+  const top = h.reduce("stablehlo.maximum", x, -Infinity, [last]);
+  const shifted = h.elementwise("stablehlo.subtract", [x, spread(top)], x);
+  const raised = h.elementwise("stablehlo.exponential", [shifted], x);
+  return { top, shifted, raised, total: h.reduce("stablehlo.add", raised, 0, [last]), spread };
+}
+
+/** softmax along the last axis as StableHLO. */
+export function softmaxStablehlo(h: HloEmitter, x: HloValue): HloValue {
+  const { raised, total, spread } = raisedStablehlo(h, x);
+  return h.elementwise("stablehlo.divide", [raised, spread(total)], x);
+}
+
+/** `x − log Σ exp x` along the last axis: exact where softmax has rounded to 0. */
+export const logSoftmaxOp: UnaryOp = defineOp<NoParams, One, One>({
+  name: "logSoftmax",
+  infer([x]) {
+    lastAxis("logSoftmax", x);
+    return [x];
+  },
+  jvp: {
+    kind: "rule",
+    // dy = dx − Σ p·dx, p = exp y
+    apply: ([dx], _x, [y]) => {
+      if (dx === null) return [null];
+      const last = [y.rank - 1];
+      return [sub(dx, restore(sum(mul(exp(y), dx), last), y.aval, last))];
+    },
+  },
+  transpose: notLinear("its tangent is made of products"),
+  batch: ([x]) => [logSoftmax(x)],
+  shard: ([x]) => {
+    const factors = factorNames(x.dims.length).map((f, i) => (i === x.dims.length - 1 ? null : f));
+    return rule(noParams, [factors], [factors]);
+  },
+  evaluate: ([x], _params, [y]) => {
+    const out = zeros(y);
+    forLines(x.dims, x.dims.length - 1, (base, stride, length) => {
+      const { top, total } = exponentials(x, base, stride, length);
+      for (let j = 0; j < length; j++)
+        put(out, base + j * stride, at(x, base + j * stride) - top - Math.log(total));
+    });
+    return [out];
+  },
+  simplify: () => null,
+  lower: {
+    onnx: (g, [x], _params, { inputs: [from], outputs: [y] }) => [
+      g.node("LogSoftmax", [g.exact(x, from.dims)], y, { axis: { int: -1 } }),
+    ],
+    stablehlo: (h, [x], _params, [y]) => {
+      const { shifted, total, spread } = raisedStablehlo(h, x);
+      const log = h.elementwise("stablehlo.log", [total], total);
+      return [h.elementwise("stablehlo.subtract", [shifted, spread(log)], y)];
+    },
+  },
+  samples: () => [
+    sample("rows", [random(3, 4)], noParams),
+    sample("one element", [random(2, 1)], noParams),
+    sample("large", [values(aval("float32", [3]), 1000, 999, -1000)], noParams, false),
+    sample("forbidden", [values(aval("float32", [3]), 1, -Infinity, 2)], noParams, false),
+    sample("no rows", [random(0, 3)], noParams),
+  ],
+  rejects: () => [
+    rejects(
+      "nothing to choose",
+      [aval("float32", [2, 0])],
+      noParams,
+      "logSoftmax: float32[2, 0] has nothing along its last axis",
+    ),
+  ],
+});
+
+export function logSoftmax(x: Tensor): Tensor {
+  return apply(logSoftmaxOp, [x], noParams)[0];
 }
 
 /** `log Σ exp x` along the last axis, which is reduced away. */
@@ -139,27 +217,7 @@ export const logSumExpOp: UnaryOp = defineOp<NoParams, One, One>({
       return [g.node("Sub", [largest(whole), g.node("Log", [largest(shares)], y)], y)];
     },
     stablehlo: (h, [x], _params, [y]) => {
-      const last = x.dims.length - 1;
-      const form = aval(x.dtype, x.dims);
-      const top = h.reduce("stablehlo.maximum", x, -Infinity, [last]);
-      const shifted = h.elementwise(
-        "stablehlo.subtract",
-        [
-          x,
-          h.broadcast(
-            top,
-            y.dims.map((_, i) => i),
-            x.dims,
-          ),
-        ],
-        form,
-      );
-      const total = h.reduce(
-        "stablehlo.add",
-        h.elementwise("stablehlo.exponential", [shifted], form),
-        0,
-        [last],
-      );
+      const { top, total } = raisedStablehlo(h, x);
       return [h.elementwise("stablehlo.add", [h.elementwise("stablehlo.log", [total], y), top], y)];
     },
   },

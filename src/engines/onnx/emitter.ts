@@ -30,6 +30,7 @@ const SINGLE_ONLY: ReadonlySet<string> = new Set([
   "ScatterND",
   "ScatterElements",
   "SimplifiedLayerNormalization",
+  "LayerNormalization",
 ]);
 
 function isHalf(dtype: DType | undefined): boolean {
