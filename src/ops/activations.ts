@@ -1,15 +1,25 @@
-/** @file Activations with an engine form or a saved value of their own. */
+/** @file Activations with an engine form, or with a saved value that their derivative needs. */
 
 import { apply } from "../core/builder.ts";
-import { at, put, zeros } from "../core/ndarray.ts";
+import { type DType, dtypeFacts } from "../core/dtype.ts";
+import type { HloValue, OnnxValue } from "../core/lowering.ts";
+import { at, mapElements, put, zeros } from "../core/ndarray.ts";
 import { defineOp, notLinear, type One, type Op, type Two } from "../core/op.ts";
-import { random, rejects, sample, values } from "../core/samples.ts";
+import { between, random, rejects, sample, values } from "../core/samples.ts";
 import { aval } from "../core/shape.ts";
 import { pointwise } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { fullLike } from "./creation.ts";
-import { add, mul, scale, sub } from "./elementwise.ts";
-import { broadcastDims, checkDType, FLOATS, type NoParams, noParams } from "./families.ts";
+import { add, exp, logistic, mul, scale, sub } from "./elementwise.ts";
+import {
+  broadcastDims,
+  checkDType,
+  FLOATS,
+  type NoParams,
+  noParams,
+  simplifyElementwise,
+  type UnaryOp,
+} from "./families.ts";
 
 /** √(8/π), and that times the cubic coefficient: `2u = LINEAR·x + CUBIC·x³`. */
 const LINEAR = 2 * Math.sqrt(2 / Math.PI);
@@ -93,4 +103,160 @@ export const geluOp: Op<NoParams, One, Two> = defineOp<NoParams, One, Two>({
 
 export function gelu(x: Tensor): Tensor {
   return apply(geluOp, [x], noParams)[0];
+}
+
+const ROOT_HALF = Math.SQRT1_2;
+/** 1/√(2π): the normal density at 0. */
+const DENSITY = 1 / Math.sqrt(2 * Math.PI);
+
+/**
+ * The normal distribution `Φ(x) = ½ (1 + erf(x/√2))` to double precision: a series near 0, a continued
+ * fraction in the tails.
+ *
+ * @see Abramowitz and Stegun, 26.2.11 and 26.2.14
+ */
+export function normalDistribution(x: number): number {
+  const t = Math.abs(x);
+  const density = DENSITY * Math.exp((-t * t) / 2);
+  if (t < 4) {
+    let term = t;
+    let series = t;
+    for (let n = 3; term > series * 1e-17; n += 2) {
+      term *= (t * t) / n;
+      series += term;
+    }
+    return x < 0 ? 0.5 - density * series : 0.5 + density * series;
+  }
+  let fraction = t;
+  for (let n = 60; n > 0; n--) fraction = t + n / fraction;
+  const tail = density / fraction;
+  return x < 0 ? tail : 1 - tail;
+}
+
+/**
+ * GELU as it is defined, `y = x · Φ(x)` with the normal distribution Φ.
+ *
+ * The second result is Φ(x), which the derivative needs: `y' = Φ + x φ(x)`, `φ(x) = exp(−x²/2) / √(2π)`.
+ * At −∞ it is NaN, as `−∞ · 0` is.
+ *
+ * @see Hendrycks and Gimpel, arXiv:1606.08415
+ */
+export const geluErfOp: Op<NoParams, One, Two> = defineOp<NoParams, One, Two>({
+  name: "geluErf",
+  infer([x]) {
+    checkDType("geluErf", x, FLOATS);
+    return [x, x];
+  },
+  jvp: {
+    kind: "rule",
+    apply: ([dx], [x], [, distribution]) => {
+      if (dx === null) return [null, null];
+      const density = scale(exp(mul(scale(x, -0.5), x)), DENSITY);
+      return [mul(dx, add(distribution, mul(x, density))), mul(dx, density)];
+    },
+  },
+  transpose: notLinear("its tangent is a product"),
+  batch: ([x]) => apply(geluErfOp, [x], noParams),
+  shard: ([x]) => pointwise(x.dims.length, 1, noParams, 2),
+  evaluate: ([x], _params, [y, d]) => {
+    const [out, distribution] = [zeros(y), zeros(d)];
+    for (let i = 0; i < x.data.length; i++) {
+      const share = normalDistribution(at(x, i));
+      put(out, i, at(x, i) * share);
+      put(distribution, i, share);
+    }
+    return [out, distribution];
+  },
+  simplify: () => null,
+  lower: {
+    // In float32 throughout: of 1 + erf(x/√2) a 16-bit float would keep next to nothing for negative x.
+    onnx: (g, [x], _params, { outputs: [y] }) => {
+      const dims = broadcastDims(x.dims);
+      const form = aval("float32", dims);
+      const cast = (v: OnnxValue, dtype: DType) =>
+        v.dtype === dtype
+          ? v
+          : g.node("Cast", [v], { dtype, dims }, { to: { int: dtypeFacts(dtype).onnx } });
+      const number = (value: number) => g.constant("float32", [], [value]);
+      const wide = cast(x, "float32");
+      const erf = g.node("Erf", [g.node("Mul", [wide, number(ROOT_HALF)], form)], form);
+      const half = g.node("Mul", [erf, number(0.5)], form);
+      const distribution = g.node("Add", [half, number(0.5)], form);
+      const product = g.node("Mul", [wide, distribution], form);
+      return [cast(product, y.dtype), cast(distribution, y.dtype)];
+    },
+    stablehlo: (h, [x], _params, [y]) => {
+      const times = (a: HloValue, c: number) =>
+        h.elementwise("stablehlo.multiply", [a, h.splat(c, y)], y);
+      // Erf is an op of CHLO, the dialect above StableHLO that its readers expand by themselves.
+      const erf = h.elementwise("chlo.erf", [times(x, ROOT_HALF)], y);
+      const distribution = h.elementwise("stablehlo.add", [times(erf, 0.5), h.splat(0.5, y)], y);
+      return [h.elementwise("stablehlo.multiply", [x, distribution], y), distribution];
+    },
+  },
+  samples: () => [
+    sample("numbers", [random(2, 3)], noParams),
+    sample("wide", [between(-6, 6, 12)], noParams),
+    sample("saturated", [values(aval("float32", [5]), -30, -8, 0, 8, 30)], noParams, false),
+    sample("not finite", [values(aval("float32", [3]), -Infinity, Infinity, NaN)], noParams, false),
+    sample("nothing", [random(0)], noParams),
+  ],
+  rejects: () => [
+    rejects(
+      "integers",
+      [aval("int32", [2])],
+      noParams,
+      "geluErf: takes float32, float64, float16, bfloat16, not int32[2]",
+    ),
+  ],
+});
+
+export function geluErf(x: Tensor): Tensor {
+  return apply(geluErfOp, [x], noParams)[0];
+}
+
+/** `log (1 + exp x)`, without overflow and with all digits of small results. Its derivative is σ. */
+export const softplusOp: UnaryOp = defineOp<NoParams, One, One>({
+  name: "softplus",
+  infer([x]) {
+    checkDType("softplus", x, FLOATS);
+    return [x];
+  },
+  jvp: { kind: "rule", apply: ([dx], [x]) => [dx === null ? null : mul(dx, logistic(x))] },
+  transpose: notLinear("its tangent is a product"),
+  batch: ([x]) => [softplus(x)],
+  shard: ([x]) => pointwise(x.dims.length, 1, noParams),
+  evaluate: ([x], _params, [y]) => [
+    mapElements(x, y.dtype, (v) => Math.max(v, 0) + Math.log1p(Math.exp(-Math.abs(v)))),
+  ],
+  simplify: (inputs, params, outputs) => simplifyElementwise(softplusOp, inputs, params, outputs),
+  lower: {
+    onnx: (g, [x]) => [g.node("Softplus", [x], { dtype: x.dtype, dims: x.dims })],
+    // max(x, 0) + log1p exp −|x|
+    stablehlo: (h, [x], _params, [y]) => {
+      const one = (op: string, v: HloValue) => h.elementwise(`stablehlo.${op}`, [v], y);
+      const small = one("exponential", one("negate", one("abs", x)));
+      const bend = h.elementwise("stablehlo.maximum", [x, h.splat(0, y)], y);
+      return [h.elementwise("stablehlo.add", [bend, one("log_plus_one", small)], y)];
+    },
+  },
+  samples: () => [
+    sample("numbers", [random(2, 3)], noParams),
+    sample("the bend", [values(aval("float32", [1]), 0)], noParams),
+    sample("far out", [values(aval("float32", [4]), -80, -20, 20, 1e30)], noParams, false),
+    sample("not finite", [values(aval("float32", [3]), -Infinity, Infinity, NaN)], noParams, false),
+    sample("nothing", [random(0)], noParams),
+  ],
+  rejects: () => [
+    rejects(
+      "integers",
+      [aval("int32", [2])],
+      noParams,
+      "softplus: takes float32, float64, float16, bfloat16, not int32[2]",
+    ),
+  ],
+});
+
+export function softplus(x: Tensor): Tensor {
+  return apply(softplusOp, [x], noParams)[0];
 }

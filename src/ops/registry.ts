@@ -72,6 +72,8 @@ export const OPS: readonly Op[] = [
   normalisation.rmsNormOp,
   normalisation.layerNormOp,
   activations.geluOp,
+  activations.geluErfOp,
+  activations.softplusOp,
   scanOp,
   whileOp,
   switchOp,
