@@ -2,6 +2,7 @@
 
 import type { Op } from "../core/op.ts";
 import * as activations from "./activations.ts";
+import { attendOp } from "./attention.ts";
 import { contractOp } from "./contract.ts";
 import { checkpointOp } from "./control/checkpoint.ts";
 import { customJvpOp, customVjpOp, linearCallOp } from "./control/custom.ts";
@@ -69,6 +70,7 @@ export const OPS: readonly Op[] = [
   softmax.softmaxOp,
   softmax.logSoftmaxOp,
   softmax.logSumExpOp,
+  attendOp,
   normalisation.rmsNormOp,
   normalisation.layerNormOp,
   activations.geluOp,

@@ -3,7 +3,7 @@
 import { apply } from "../core/builder.ts";
 import { ShapeError } from "../core/errors.ts";
 import type { HloEmitter, HloValue, OnnxValue } from "../core/lowering.ts";
-import { at, forLines, put, zeros } from "../core/ndarray.ts";
+import { at, forLines, type NdArray, put, zeros } from "../core/ndarray.ts";
 import { defineOp, notLinear, type One } from "../core/op.ts";
 import { random, rejects, sample, values } from "../core/samples.ts";
 import { type Aval, aval, showAval } from "../core/shape.ts";
@@ -86,7 +86,13 @@ export const softmaxOp: UnaryOp = defineOp<NoParams, One, One>({
   ],
 });
 
-function exponentials(x: Parameters<typeof at>[0], base: number, stride: number, length: number) {
+/** The largest element of a line, and `Σ exp (x − largest)`. */
+export function exponentials(
+  x: NdArray,
+  base: number,
+  stride: number,
+  length: number,
+): { readonly top: number; readonly total: number } {
   let top = -Infinity;
   for (let j = 0; j < length; j++) top = Math.max(top, at(x, base + j * stride));
   let total = 0;
