@@ -2,15 +2,12 @@
 
 import { fromData, type Tensor } from "../core/tensor.ts";
 import {
+  type AttentionOptions,
   arange,
-  concatenate,
+  attention,
   einsum,
-  full,
   greaterEqual,
-  logistic,
-  logSumExp,
   oneHot,
-  softmax,
   take,
   where,
 } from "../numpy/index.ts";
@@ -56,9 +53,6 @@ export function attentionParams({
   };
 }
 
-/** Far below every logit, yet finite: a row without any allowed position stays finite as well. */
-const MASKED = -1e9;
-
 /**
  * Attention of a sequence on itself, each position on itself and earlier ones.
  *
@@ -68,51 +62,15 @@ const MASKED = -1e9;
  */
 export function causalAttention(p: Attention<Tensor>, x: Tensor, config: AttentionConfig): Tensor {
   const m = x.as("batch mem embed");
-  const pos = x.size("pos");
   const q = einsum("batch pos embed, embed head dim -> batch head pos dim", x, p.query);
   const k = einsum("batch mem embed, embed head dim -> batch head mem dim", m, p.key);
   const v = einsum("batch mem embed, embed head dim -> batch head mem dim", m, p.value);
-  const grid = full(0, [pos, pos], "pos mem", "int32");
-  const seen = greaterEqual(
-    arange(pos, "pos").broadcastTo(grid),
-    arange(pos, "mem").broadcastTo(grid),
-  );
-  const bias = where(seen, p.bias === undefined ? 0 : positionBias(p.bias, pos), MASKED);
-  return output(p, mixInBlocks(scaled(q, config), k, v, bias, config));
+  const bias = p.bias === undefined ? {} : { bias: positionBias(p.bias, x.size("pos")) };
+  return output(p, attention(q, k, v, { ...optionsOf(config), ...bias, causal: true }));
 }
 
-/** Blocks of queries, each of which meets only the keys up to its own end. */
-const BLOCKS = 4;
-/** Shorter blocks cost more in overhead than they save. */
-const SHORTEST_BLOCK = 64;
-
-/**
- * `mix` block by block of queries: the upper triangle of the logits, which the mask would hide, is for
- * the most part never computed. With 4 blocks 10/16 of it are left.
- */
-function mixInBlocks(
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  bias: Tensor,
-  config: AttentionConfig,
-): Tensor {
-  const pos = q.size("pos");
-  const blocks = Math.min(BLOCKS, Math.floor(pos / SHORTEST_BLOCK));
-  if (blocks < 2 || pos % blocks !== 0) return mix(q, k, v, bias, config);
-  const size = pos / blocks;
-  const mixed = Array.from({ length: blocks }, (_, i) => {
-    const end = (i + 1) * size;
-    const seen = bias.slice("pos", i * size, end).slice("mem", 0, end);
-    return mix(
-      q.slice("pos", i * size, end),
-      k.slice("mem", 0, end),
-      v.slice("mem", 0, end),
-      seen,
-      config,
-    );
-  });
-  return concatenate(mixed, "pos");
+function optionsOf({ logitScale, extraLogit }: AttentionConfig): AttentionOptions {
+  return { scale: logitScale, extraLogit };
 }
 
 /** Keys and values of positions seen so far, `[batch, head, mem, dim]`. */
@@ -144,35 +102,10 @@ export function cachedAttention(
     return where(places.equal(at).broadcastTo(old), row.broadcastTo(old), old);
   };
   const next = { key: join(cache.key, p.key), value: join(cache.value, p.value) };
-  const bias = p.bias === undefined ? 0 : biasBefore(p.bias, at, mem);
-  const seen = where(greaterEqual(at, places), bias, MASKED);
-  return [output(p, mix(scaled(q, config), next.key, next.value, seen, config)), next];
-}
-
-/** The factor goes onto the query, which is smaller than the logits. */
-function scaled(q: Tensor, { logitScale }: AttentionConfig): Tensor {
-  return logitScale === 1 ? q : q.mul(logitScale);
-}
-
-/**
- * Values mixed by the softmax of the logits: `[batch, head, pos, dim]`.
- *
- * @param bias - added to the logits; `[(head,) (pos,) mem]`
- */
-function mix(
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  bias: Tensor,
-  { extraLogit }: AttentionConfig,
-): Tensor {
-  const logits = einsum("batch head pos dim, batch head mem dim -> batch head pos mem", q, k).add(
-    bias,
-  );
-  const shares = softmax(logits, "mem");
-  // exp sⱼ / (1 + Σ exp s) = softmax(s)ⱼ · σ(log Σ exp s)
-  const weights = extraLogit ? shares.mul(logistic(logSumExp(logits, "mem"))) : shares;
-  return einsum("batch head pos mem, batch head mem dim -> batch head pos dim", weights, v);
+  const bias = p.bias === undefined ? {} : { bias: biasBefore(p.bias, at, mem) };
+  const mask = greaterEqual(at, places);
+  const mixed = attention(q, next.key, next.value, { ...optionsOf(config), ...bias, mask });
+  return [output(p, mixed), next];
 }
 
 function output(p: Attention<Tensor>, mixed: Tensor): Tensor {

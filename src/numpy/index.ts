@@ -6,6 +6,7 @@ export { fromData, Tensor, tensor } from "../core/tensor.ts";
 export { gelu } from "../ops/activations.ts";
 export { broadcastTo, type TensorLike } from "./align.ts";
 export * from "./arithmetic.ts";
+export { type AttentionOptions, attention } from "./attention.ts";
 export * from "./control.ts";
 export * from "./derivatives.ts";
 export { type CheckedEquation, einsum, einsumOf, type OperandsOf } from "./einsum.ts";
