@@ -16,6 +16,7 @@ import * as layout from "./layout.ts";
 import * as logic from "./logic.ts";
 import * as normalisation from "./normalisation.ts";
 import * as pieces from "./pieces.ts";
+import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
 import * as reduce from "./reduce.ts";
 import * as softmax from "./softmax.ts";
 
@@ -61,6 +62,8 @@ export const OPS: readonly Op[] = [
   pieces.concatenateOp,
   pieces.splitOp,
   contractOp,
+  raggedDotOp,
+  raggedOuterOp,
   reduce.sumOp,
   reduce.maxOp,
   reduce.cumsumOp,
