@@ -189,7 +189,8 @@ export const geluErfOp: Op<NoParams, One, Two> = defineOp<NoParams, One, Two>({
       const times = (a: HloValue, c: number) =>
         h.elementwise("stablehlo.multiply", [a, h.splat(c, y)], y);
       // Erf is an op of CHLO, the dialect above StableHLO that its readers expand by themselves.
-      const erf = h.elementwise("chlo.erf", [times(x, ROOT_HALF)], y);
+      const inner = times(x, ROOT_HALF);
+      const erf = h.line(`chlo.erf ${inner.name} : ${h.type(inner)} -> ${h.type(y)}`, y);
       const distribution = h.elementwise("stablehlo.add", [times(erf, 0.5), h.splat(0.5, y)], y);
       return [h.elementwise("stablehlo.multiply", [x, distribution], y), distribution];
     },
