@@ -26,6 +26,8 @@ export const AXIS_WORDS: Readonly<Record<string, string>> = {
   slot: "places that one expert has in one group",
   bucket: "buckets of relative distance",
   layer: "layers of a stack",
+  hidden: "width of a recurrent cell's state",
+  gate: "gates of a recurrent cell",
 };
 
 /**

@@ -8,5 +8,6 @@ export * from "./moe.ts";
 export * from "./norm.ts";
 export * from "./param.ts";
 export * from "./position-bias.ts";
+export * from "./recurrent.ts";
 export * from "./routing/routing.ts";
 export * from "./routing/rules.ts";

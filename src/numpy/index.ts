@@ -3,7 +3,7 @@
 import "./methods.ts";
 
 export { fromData, Tensor, tensor } from "../core/tensor.ts";
-export { gelu } from "../ops/activations.ts";
+export * from "./activations.ts";
 export { broadcastTo, type TensorLike } from "./align.ts";
 export * from "./arithmetic.ts";
 export { type AttentionOptions, attention } from "./attention.ts";
@@ -12,5 +12,7 @@ export * from "./derivatives.ts";
 export { type CheckedEquation, einsum, einsumOf, type OperandsOf } from "./einsum.ts";
 export * from "./indexing.ts";
 export * from "./layout.ts";
+export * from "./normalisation.ts";
+export * from "./ragged-dot.ts";
 export * as random from "./random.ts";
 export * from "./reduce.ts";

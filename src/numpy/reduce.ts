@@ -4,9 +4,9 @@ import { axisOf, dimOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 
 import * as e from "../ops/elementwise.ts";
-import { inverse, transpose } from "../ops/layout.ts";
 import * as r from "../ops/reduce.ts";
 import * as s from "../ops/softmax.ts";
+import { onLast } from "./last-axis.ts";
 
 /** One axis or several, by name or index; all when absent. */
 export type Axes = string | number | readonly (string | number)[];
@@ -40,20 +40,6 @@ export function cumsum(
   options: { readonly reverse?: boolean } = {},
 ): Tensor {
   return r.cumsum(x, axisOf("cumsum", x.aval, axis), options.reverse ?? false);
-}
-
-/** Moves `axis` last for an op that works there. */
-function onLast(
-  operation: string,
-  x: Tensor,
-  axis: string | number,
-  f: (x: Tensor) => Tensor,
-  keep: boolean,
-): Tensor {
-  const at = axisOf(operation, x.aval, axis);
-  const order = [...x.dims.map((_, i) => i).filter((i) => i !== at), at];
-  const y = f(transpose(x, order));
-  return keep ? transpose(y, inverse(order)) : y;
 }
 
 /** `exp x / Σ exp x` along one axis. */
