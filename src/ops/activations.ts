@@ -20,6 +20,7 @@ import {
   simplifyElementwise,
   type UnaryOp,
 } from "./families.ts";
+import { inSingle } from "./half.stablehlo.ts";
 
 /** √(8/π), and that times the cubic coefficient: `2u = LINEAR·x + CUBIC·x³`. */
 const LINEAR = 2 * Math.sqrt(2 / Math.PI);
@@ -185,15 +186,16 @@ export const geluErfOp: Op<NoParams, One, Two> = defineOp<NoParams, One, Two>({
       const product = g.node("Mul", [wide, distribution], form);
       return [cast(product, y.dtype), cast(distribution, y.dtype)];
     },
-    stablehlo: (h, [x], _params, [y]) => {
-      const times = (a: HloValue, c: number) =>
-        h.elementwise("stablehlo.multiply", [a, h.splat(c, y)], y);
-      // Erf is an op of CHLO, the dialect above StableHLO that its readers expand by themselves.
-      const inner = times(x, ROOT_HALF);
-      const erf = h.line(`chlo.erf ${inner.name} : ${h.type(inner)} -> ${h.type(y)}`, y);
-      const distribution = h.elementwise("stablehlo.add", [times(erf, 0.5), h.splat(0.5, y)], y);
-      return [h.elementwise("stablehlo.multiply", [x, distribution], y), distribution];
-    },
+    stablehlo: (h, inputs, _params, outputs) =>
+      inSingle<One, Two>(h, inputs, outputs, ([x], [y]) => {
+        const times = (a: HloValue, c: number) =>
+          h.elementwise("stablehlo.multiply", [a, h.splat(c, y)], y);
+        // Erf is an op of CHLO, the dialect above StableHLO that its readers expand by themselves.
+        const inner = times(x, ROOT_HALF);
+        const erf = h.line(`chlo.erf ${inner.name} : ${h.type(inner)} -> ${h.type(y)}`, y);
+        const distribution = h.elementwise("stablehlo.add", [times(erf, 0.5), h.splat(0.5, y)], y);
+        return [h.elementwise("stablehlo.multiply", [x, distribution], y), distribution];
+      }),
   },
   samples: () => [
     sample("numbers", [random(2, 3)], noParams),

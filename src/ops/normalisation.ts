@@ -2,7 +2,6 @@
 
 import { apply } from "../core/builder.ts";
 import { ShapeError } from "../core/errors.ts";
-import type { HloValue } from "../core/lowering.ts";
 import { at, forLines, put, zeros } from "../core/ndarray.ts";
 import { defineOp, type MaybeZero, notLinear, type Op, type Three, type Two } from "../core/op.ts";
 import { between, random, rejects, sample, values } from "../core/samples.ts";
@@ -12,6 +11,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { broadcast, fullLike } from "./creation.ts";
 import { add, mul, scale, sub } from "./elementwise.ts";
 import { repeat } from "./families.ts";
+import { layerNormStablehlo, rmsNormStablehlo } from "./normalisation.stablehlo.ts";
 import { restore, sum } from "./reduce.ts";
 import { lastAxis } from "./softmax.ts";
 
@@ -116,28 +116,7 @@ export const rmsNormOp: Op<NormParams, Two, Two> = defineOp<NormParams, Two, Two
         throw new Error("SimplifiedLayerNormalization has two outputs");
       return [normal, g.reshape(inverse, r.dims)];
     },
-    stablehlo: (h, [x, s], { epsilon }, [y, r]) => {
-      const last = y.dims.length - 1;
-      const keep = r.dims.map((_, i) => i);
-      const squares = h.reduce("stablehlo.add", h.elementwise("stablehlo.multiply", [x, x], y), 0, [
-        last,
-      ]);
-      const mean = h.elementwise("stablehlo.divide", [squares, h.splat(dimOf(y, last), r)], r);
-      const inverse = h.elementwise(
-        "stablehlo.rsqrt",
-        [h.elementwise("stablehlo.add", [mean, h.splat(epsilon, r)], r)],
-        r,
-      );
-      const normal = h.elementwise(
-        "stablehlo.multiply",
-        [x, h.broadcast(inverse, keep, y.dims)],
-        y,
-      );
-      return [
-        h.elementwise("stablehlo.multiply", [normal, h.broadcast(s, [last], y.dims)], y),
-        inverse,
-      ];
-    },
+    stablehlo: rmsNormStablehlo,
   },
   samples: () => [
     sample("rows", [random(3, 4), between(0.5, 2, 4)], { epsilon: 1e-6 }),
@@ -247,29 +226,7 @@ export const layerNormOp: Op<NormParams, Three, Three> = defineOp<NormParams, Th
         throw new Error("LayerNormalization has three outputs");
       return [normal, g.reshape(middle, mean.dims), g.reshape(inverse, mean.dims)];
     },
-    stablehlo: (h, [x, s, b], { epsilon }, [y, row]) => {
-      const last = y.dims.length - 1;
-      const keep = row.dims.map((_, i) => i);
-      const size = h.splat(dimOf(y, last), row);
-      const meanOf = (v: HloValue) =>
-        h.elementwise("stablehlo.divide", [h.reduce("stablehlo.add", v, 0, [last]), size], row);
-      const times = (a: HloValue, c: HloValue) => h.elementwise("stablehlo.multiply", [a, c], y);
-      const mean = meanOf(x);
-      const centred = h.elementwise("stablehlo.subtract", [x, h.broadcast(mean, keep, y.dims)], y);
-      const variance = meanOf(times(centred, centred));
-      const inverse = h.elementwise(
-        "stablehlo.rsqrt",
-        [h.elementwise("stablehlo.add", [variance, h.splat(epsilon, row)], row)],
-        row,
-      );
-      const normal = times(centred, h.broadcast(inverse, keep, y.dims));
-      const scaled = times(normal, h.broadcast(s, [last], y.dims));
-      return [
-        h.elementwise("stablehlo.add", [scaled, h.broadcast(b, [last], y.dims)], y),
-        mean,
-        inverse,
-      ];
-    },
+    stablehlo: layerNormStablehlo,
   },
   samples: () => [
     sample("rows", [random(3, 4), between(0.5, 2, 4), random(4)], { epsilon: 1e-6 }),

@@ -1,13 +1,13 @@
 /** @file The grouped product against loops, with sizes that change from call to call. */
 
 import { expect, test } from "vitest";
-import type { Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { derivativesDiffer } from "../testing/slopes.ts";
-import { differs, drawn, filled, indices, read } from "../testing/tensors.ts";
-import { grad } from "../transforms/vjp.ts";
-import { raggedDot } from "./index.ts";
+import type { Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
+import { raggedDot } from "../src/numpy/index.ts";
+import { derivativesDiffer } from "../src/testing/slopes.ts";
+import { differs, drawn, filled, indices, read } from "../src/testing/tensors.ts";
+import { grad } from "../src/transforms/vjp.ts";
 
 const SINGLE = { rtol: 1e-5, atol: 1e-6 };
 const engine = await createOnnxEngine();

@@ -1,14 +1,14 @@
 /** @file Attention against plain loops, with all its options, and its derivatives against slopes. */
 
 import { describe, expect, test } from "vitest";
-import type { Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { double } from "../testing/double.ts";
-import { derivativesDiffer } from "../testing/slopes.ts";
-import { differs, drawn, filled, indices, numbers, read } from "../testing/tensors.ts";
-import { vmap } from "../transforms/vmap.ts";
-import { type AttentionOptions, attention } from "./index.ts";
+import type { Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
+import { type AttentionOptions, attention } from "../src/numpy/index.ts";
+import { double } from "../src/testing/double.ts";
+import { derivativesDiffer } from "../src/testing/slopes.ts";
+import { differs, drawn, filled, indices, numbers, read } from "../src/testing/tensors.ts";
+import { vmap } from "../src/transforms/vmap.ts";
 
 const DOUBLE = { rtol: 1e-11, atol: 1e-12 };
 const SINGLE = { rtol: 1e-4, atol: 1e-5 };

@@ -1,14 +1,24 @@
 /** @file Activations against their formulas, at their kinks and far out. */
 
 import { describe, expect, test } from "vitest";
-import type { Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { double } from "../testing/double.ts";
-import { derivativesDiffer } from "../testing/slopes.ts";
-import { differs, drawn, filled, numbers } from "../testing/tensors.ts";
-import { grad } from "../transforms/vjp.ts";
-import { elu, gelu, geluErf, hardTanh, leakyRelu, mish, relu, silu, softplus } from "./index.ts";
+import type { Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
+import {
+  elu,
+  gelu,
+  geluErf,
+  hardTanh,
+  leakyRelu,
+  mish,
+  relu,
+  silu,
+  softplus,
+} from "../src/numpy/index.ts";
+import { double } from "../src/testing/double.ts";
+import { derivativesDiffer } from "../src/testing/slopes.ts";
+import { differs, drawn, filled, numbers } from "../src/testing/tensors.ts";
+import { grad } from "../src/transforms/vjp.ts";
 
 const engine = await createOnnxEngine();
 

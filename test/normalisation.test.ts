@@ -1,13 +1,9 @@
 /** @file Norms against plain loops, with and without scale and bias, along any axis; batch statistics over calls. */
 
 import { describe, expect, test } from "vitest";
-import type { Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { double } from "../testing/double.ts";
-import { derivativesDiffer } from "../testing/slopes.ts";
-import { differs, drawn, filled, indices, numbers, read } from "../testing/tensors.ts";
-import { grad } from "../transforms/vjp.ts";
+import type { Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
 import {
   batchNorm,
   batchNormInference,
@@ -17,7 +13,11 @@ import {
   logSumExp,
   rmsNorm,
   softmax,
-} from "./index.ts";
+} from "../src/numpy/index.ts";
+import { double } from "../src/testing/double.ts";
+import { derivativesDiffer } from "../src/testing/slopes.ts";
+import { differs, drawn, filled, indices, numbers, read } from "../src/testing/tensors.ts";
+import { grad } from "../src/transforms/vjp.ts";
 
 const DOUBLE = { rtol: 1e-7, atol: 1e-8 }; // counts and epsilons were folded in single precision
 const SINGLE = { rtol: 1e-4, atol: 1e-5 };
