@@ -178,6 +178,12 @@ describe("losses element by element", () => {
     expect(await derivativesDiffer((a: Tensor) => f(a).square().sum(), x)).toBeUndefined();
   });
 
+  test("huber bends at a difference of 0 as well", async () => {
+    const f = (a: Tensor) => huber(a, x, { reduction: "sum" });
+    const second = await double(grad((a: Tensor) => grad(f)(a).sum()))(x);
+    expect(new Set(numbers(second))).toEqual(new Set([1]));
+  });
+
   test("those of log-odds stay finite far out", async () => {
     const far = filled({ batch: 4 }, (i) => [-1e4, 1e4, -1e4, 1e4][i]!);
     const target = filled({ batch: 4 }, (i) => [0, 1, 1, 0][i]!);

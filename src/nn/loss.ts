@@ -9,9 +9,9 @@ import {
   broadcastTo,
   exp,
   expandDims,
+  hardTanh,
   logSumExp,
   maximum,
-  minimum,
   softplus,
   where,
 } from "../numpy/index.ts";
@@ -140,9 +140,11 @@ export function huber(
   target: Tensor,
   options: LossOptions & { readonly delta?: number } = {},
 ): Tensor {
-  const distance = abs(prediction.sub(target));
-  const near = minimum(distance, options.delta ?? 1);
-  return reduced(near.mul(distance.sub(near.mul(0.5))), options);
+  const { delta = 1 } = options;
+  const difference = prediction.sub(target);
+  // With c the difference cut to ±delta: c · (difference − c/2), which has no kink at 0.
+  const near = hardTanh(difference, -delta, delta);
+  return reduced(near.mul(difference.sub(near.mul(0.5))), options);
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   einsum,
   full,
   gelu,
-  maximum,
+  relu,
   scatterAdd,
   take,
   where,
@@ -100,7 +100,7 @@ export function moe(
     sent,
     p.wi,
   );
-  const active = activation === "gelu" ? gelu(hidden) : maximum(hidden, 0);
+  const active = activation === "gelu" ? gelu(hidden) : relu(hidden);
   const answer = einsum(
     "expert group slot mlp, expert mlp embed -> expert group slot embed",
     active,

@@ -45,7 +45,7 @@ export interface AttentionOptions {
  * @param k - `[batch…, kvHead, key, dim]`; each of its heads serves `head / kvHead` neighbouring query heads
  * @param v - `[batch…, kvHead, key, valueDim]`
  * @returns `[batch…, head, query, valueDim]`
- * @throws ShapeError when sizes do not fit, DTypeError when the mask is not bool
+ * @throws ShapeError when sizes do not fit or there is no key, DTypeError when the mask is not bool
  * @see Vaswani et al., arXiv:1706.03762; grouped queries: Ainslie et al., arXiv:2305.13245
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
