@@ -26,6 +26,9 @@ export const AXIS_WORDS: Readonly<Record<string, string>> = {
   slot: "places that one expert has in one group",
   bucket: "buckets of relative distance",
   layer: "layers of a stack",
+  time: "frames of a signal",
+  label: "labels of a transcript",
+  state: "states of an automaton, such as the places in a transcript",
   hidden: "width of a recurrent cell's state",
   gate: "gates of a recurrent cell",
 };

@@ -2,18 +2,22 @@
 
 import { describe, expect, test } from "vitest";
 import type { Tensor } from "../core/tensor.ts";
+import { leaves } from "../core/tree.ts";
 import { jit } from "../engines/jit.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { random } from "../numpy/index.ts";
+import { random, scalar } from "../numpy/index.ts";
 import { double, doubleEngine } from "../testing/double.ts";
 import { derivativesDiffer } from "../testing/slopes.ts";
-import { differs, drawn, inSingle, read } from "../testing/tensors.ts";
+import { differs, drawn, inSingle, numbers, read } from "../testing/tensors.ts";
+import { grad } from "../transforms/vjp.ts";
 import { initialise } from "./param.ts";
 import {
   type GruCell,
+  gru,
   gruCell,
   gruCellParams,
   type LstmCell,
+  lstm,
   lstmCell,
   lstmCellParams,
 } from "./recurrent.ts";
@@ -117,5 +121,56 @@ describe("gruCell", () => {
   test("its derivatives through time are slopes", async () => {
     const loss = (p: GruCell<Tensor>) => unrolled(p, x).square().sum();
     expect(await derivativesDiffer(loss, await own)).toBeUndefined();
+  });
+});
+
+describe("lstm and gru over a sequence", () => {
+  const lstmOwn = params(lstmCellParams(EMBED, HIDDEN), {
+    bias: drawn(4, { gate: 4, hidden: HIDDEN }),
+  });
+  const gruOwn = params(gruCellParams(EMBED, HIDDEN), {
+    inputBias: drawn(5, { gate: 3, hidden: HIDDEN }),
+    stateBias: drawn(6, { gate: 3, hidden: HIDDEN }),
+  });
+  const timeFirst = (y: Tensor) => y.order("pos batch embed");
+  const reversed = (list: readonly number[], reverse: boolean) =>
+    reverse ? [...list].reverse() : list;
+
+  test.each([false, true])("are the cells unrolled, from the end: %s", async (reverse) => {
+    const order = reversed(steps, reverse);
+    const zero = { hidden: start, cell: start };
+    const looped = (p: LstmCell<Tensor>, q: GruCell<Tensor>, y: Tensor) => {
+      const [hidden, last] = lstm(p, timeFirst(y), zero, { reverse });
+      const [states, end] = gru(q, timeFirst(y), start, { reverse });
+      return [hidden.sum("time"), last.cell, states.sum("time"), end] as const;
+    };
+    const unrolled = (p: LstmCell<Tensor>, q: GruCell<Tensor>, y: Tensor) => {
+      let state = zero;
+      let hidden = start;
+      const sums = [start.mul(0), start.mul(0)] as [Tensor, Tensor];
+      for (const i of order) {
+        state = lstmCell(p, at(y, i), state);
+        hidden = gruCell(q, at(y, i), hidden);
+        sums[0] = sums[0].add(state.hidden);
+        sums[1] = sums[1].add(hidden);
+      }
+      return [sums[0], state.cell, sums[1], hidden] as const;
+    };
+    const gradient = (f: typeof looped) => (p: LstmCell<Tensor>, q: GruCell<Tensor>, y: Tensor) => {
+      const total = (tree: readonly [LstmCell<Tensor>, GruCell<Tensor>, Tensor]) =>
+        f(...tree).reduce((sum, z) => sum.add(z.square().sum()), scalar(0));
+      return grad(total)([p, q, y] as const);
+    };
+    const args = [await lstmOwn, await gruOwn, x] as const;
+    for (const wrap of [<T>(f: T) => f, gradient] as const) {
+      const [ours, plain] = await Promise.all(
+        [looped, unrolled].map(async (f) =>
+          leaves(await double(wrap(f) as typeof looped)(...args)),
+        ),
+      );
+      ours?.forEach((y, i) => {
+        expect(differs(y, numbers(plain?.[i] as Tensor), DOUBLE)).toBeUndefined();
+      });
+    }
   });
 });

@@ -1,7 +1,7 @@
 /** @file Recurrent cells: one step of a sequence. */
 
 import type { Tensor } from "../core/tensor.ts";
-import { concatenate, einsum, logistic, split, tanh } from "../numpy/index.ts";
+import { concatenate, einsum, logistic, scan, split, tanh } from "../numpy/index.ts";
 import { normal, type ParamSpec, param, zeros } from "./param.ts";
 
 /** One matrix for input and hidden state together, and the biases: `[joint, gate, hidden]` and `[gate, hidden]`. */
@@ -60,6 +60,26 @@ export function lstmCell(
   return { hidden: logistic(output).mul(tanh(next)), cell: next };
 }
 
+/**
+ * A long short-term memory over a sequence, one loop for all of it.
+ *
+ * @param xs - `[time, batch, embed]`: steps come first, as the loop takes them
+ * @returns the hidden states `[time, batch, hidden]`, and the last state
+ */
+export function lstm(
+  p: LstmCell<Tensor>,
+  xs: Tensor,
+  initial: LstmState<Tensor>,
+  options: { readonly reverse?: boolean } = {},
+): readonly [hidden: Tensor, last: LstmState<Tensor>] {
+  const step = (state: LstmState<Tensor>, x: Tensor) => {
+    const next = lstmCell(p, x, state);
+    return [next, next.hidden] as const;
+  };
+  const [last, hidden] = scan(step, initial, xs.as("time batch embed"), options);
+  return [hidden, last];
+}
+
 /** Weights `[joint, gate, hidden]` of input and state, biases `[gate, hidden]`: the candidate keeps its two sides apart. */
 export interface GruCell<T> {
   readonly input: T;
@@ -95,4 +115,19 @@ export function gruCell(p: GruCell<Tensor>, x: Tensor, hidden: Tensor): Tensor {
   const update = logistic(inputUpdate.add(stateUpdate));
   const candidate = tanh(inputCandidate.add(reset.mul(stateCandidate)));
   return candidate.add(update.mul(hidden.sub(candidate)));
+}
+
+/** A gated recurrent unit over a sequence; arguments and results as those of `lstm`. */
+export function gru(
+  p: GruCell<Tensor>,
+  xs: Tensor,
+  initial: Tensor,
+  options: { readonly reverse?: boolean } = {},
+): readonly [hidden: Tensor, last: Tensor] {
+  const step = (state: Tensor, x: Tensor) => {
+    const next = gruCell(p, x, state);
+    return [next, next] as const;
+  };
+  const [last, hidden] = scan(step, initial, xs.as("time batch embed"), options);
+  return [hidden, last];
 }
