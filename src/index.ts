@@ -10,7 +10,7 @@ export { type CompileNote, onCompile, showCompileNote } from "./engines/announce
 export { setDefaultEngine } from "./engines/default.ts";
 export type { Compilation, CompileOptions, Engine, Executable } from "./engines/engine.ts";
 export { type JitOptions, type Jitted, jit } from "./engines/jit.ts";
-export { exportOnnx } from "./engines/onnx/export.ts";
+export { exportOnnx, saveOnnx } from "./engines/onnx/export.ts";
 export { createOnnxEngine, type OnnxEngineOptions } from "./engines/onnx/onnx.ts";
 export { referenceEngine } from "./engines/reference/reference.ts";
 export * from "./numpy/index.ts";

@@ -14,6 +14,7 @@ const SRC = join(ROOT, "src");
  */
 const LAYERS = [
   "core",
+  "files",
   "ops",
   "transforms",
   "ops/control",

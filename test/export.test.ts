@@ -1,14 +1,17 @@
 /** @file Exported models run in stock ONNX Runtime with the engine's own output. */
 
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as ort from "onnxruntime-node";
-import { expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { jit } from "../src/engines/jit.ts";
-import { exportOnnx } from "../src/engines/onnx/export.ts";
+import { exportOnnx, saveOnnx } from "../src/engines/onnx/export.ts";
 import { presetByName } from "../src/models/glam/config.ts";
 import { trainingRouting } from "../src/models/glam/loss.ts";
 import { glam, glamParams } from "../src/models/glam/model.ts";
 import { initialise } from "../src/nn/index.ts";
-import { fromData, random, type Tensor } from "../src/numpy/index.ts";
+import { einsum, fromData, random, type Tensor } from "../src/numpy/index.ts";
 
 test("a GLaM with its weights inside", async () => {
   const { model, training } = presetByName("glam-pico");
@@ -27,4 +30,46 @@ test("a GLaM with its weights inside", async () => {
   });
   expect(theirs?.dims).toEqual([batch, length, model.vocab]);
   expect(theirs?.data).toEqual(ours);
+});
+
+describe("saveOnnx", () => {
+  const folder = mkdtempSync(join(tmpdir(), "meshloom-export-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const weights = fromData(
+    "float32",
+    [64, 32],
+    Float32Array.from({ length: 2048 }, (_, i) => i / 999),
+  );
+  const bias = fromData(
+    "float32",
+    [32],
+    Float32Array.from({ length: 32 }, (_, i) => -i),
+  );
+  const f = (x: Tensor) =>
+    einsum("b i, i o -> b o", x.as("b i"), weights.as("i o")).add(bias.as("o"));
+  const x = fromData(
+    "float32",
+    [2, 64],
+    Float32Array.from({ length: 128 }, (_, i) => Math.sin(i)),
+  );
+
+  test.each([0, 2 ** 20])(
+    "runs in stock ONNX Runtime, with weights outside above %i bytes",
+    async (externalAbove) => {
+      const path = join(folder, `${externalAbove}.onnx`);
+      const written = await saveOnnx(path, f, [x], { externalAbove, inputs: ["x"], output: "y" });
+      expect(written).toEqual(externalAbove === 0 ? [path, `${path}.data`] : [path]);
+      const session = await ort.InferenceSession.create(path);
+      const { y } = await session.run({
+        x: new ort.Tensor("float32", x.data() as Float32Array, [2, 64]),
+      });
+      expect(y?.data).toEqual((await jit(f)(x)).data());
+    },
+  );
+
+  test("a folder that is not there is named, and nothing is left behind", async () => {
+    const path = join(folder, "missing", "model.onnx");
+    await expect(saveOnnx(path, f, [x])).rejects.toThrow(`cannot write ${path}`);
+    expect(readdirSync(folder).filter((name) => name.startsWith(".tmp"))).toEqual([]);
+  });
 });

@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type BenchResult, benchStepOnAll } from "../bench/step.ts";
 import { formatBytes } from "../core/text.ts";
-import { writeAtomically } from "../train/atomic.ts";
+import { writeAtomically } from "../files/atomic.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { formatTable } from "./table.ts";
 

@@ -9,8 +9,8 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import { isTemporary, syncFolder, temporaryName, writeDurably } from "./atomic.ts";
-import { diskError, errnoOf, ifPresent } from "./disk.ts";
+import { isTemporary, syncFolder, temporaryName, writeDurably } from "../files/atomic.ts";
+import { diskError, errnoOf, ifPresent } from "../files/disk.ts";
 import {
   checkpointError,
   type FileFacts,

@@ -6,8 +6,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { RunError } from "../core/errors.ts";
-import { temporaryName } from "./atomic.ts";
-import { diskError, errnoOf, ifPresent } from "./disk.ts";
+import { temporaryName } from "../files/atomic.ts";
+import { diskError, errnoOf, ifPresent } from "../files/disk.ts";
 
 export interface Lock {
   /** The dead process this lock was taken from, in words; undefined when the folder was free. */

@@ -1,8 +1,8 @@
 /** @file `metrics.jsonl`: one JSON object a line, appended as the run goes and cut back on resume. */
 
 import { appendFile, readFile } from "node:fs/promises";
-import { writeAtomically } from "./atomic.ts";
-import { diskError, ifPresent } from "./disk.ts";
+import { writeAtomically } from "../files/atomic.ts";
+import { diskError, ifPresent } from "../files/disk.ts";
 
 /**
  * Flat names with slashes, for example `train/loss`, besides `step` and `time` (ISO 8601, UTC).

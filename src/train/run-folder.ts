@@ -7,9 +7,9 @@ import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { RunError } from "../core/errors.ts";
-import { isOrphan, isTemporary, writeAtomically } from "./atomic.ts";
+import { isOrphan, isTemporary, writeAtomically } from "../files/atomic.ts";
+import { diskError, ifPresent } from "../files/disk.ts";
 import { listCheckpoints, sweepLeftovers } from "./checkpoint.ts";
-import { diskError, ifPresent } from "./disk.ts";
 import { LOCK_FILE, type Lock, takeLock } from "./lock.ts";
 import { appendMetrics, dropMetricsAfter, type MetricsRow, readMetrics } from "./metrics.ts";
 

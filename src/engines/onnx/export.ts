@@ -4,7 +4,7 @@ import { namedLeaves } from "../../core/tree.ts";
 import { simplify } from "../../transforms/simplify.ts";
 import { trace } from "../../transforms/trace.ts";
 import { lowerToOnnx } from "./lower.ts";
-import { encodeModel } from "./proto.ts";
+import { constantBytes, encodeModel, type OnnxGraph } from "./proto.ts";
 
 /** Names for the inputs and outputs of an exported model. */
 export interface ExportOptions {
@@ -21,13 +21,72 @@ export interface ExportOptions {
  * Arguments become inputs; tensors that f closes over, such as trained weights, are stored in the model.
  *
  * @param args - one tree per argument; only their forms matter
- * @throws EngineError when stored weights exceed protobuf's 2 GiB, or for a dtype that ONNX lacks here
+ * @throws EngineError when stored weights exceed protobuf's 2 GiB (`saveOnnx` writes such models), or
+ *   for a dtype that ONNX lacks here
  */
 export function exportOnnx<A extends readonly unknown[], R>(
   f: (...args: A) => R,
   args: A,
   options: ExportOptions = {},
 ): Uint8Array {
+  return encodeModel(graphOf(f, args, options));
+}
+
+export interface SaveOptions extends ExportOptions {
+  /** Weights of more bytes than this go to `<path>.data`; 1 GiB when absent. */
+  readonly externalAbove?: number;
+}
+
+/** Below it, one file is handier; protobuf ends at 2 GiB. */
+const EXTERNAL_ABOVE = 2 ** 30;
+/** Weights below this stay in the model: shapes and scalars, which tools like to see there. */
+const SMALL = 1024;
+/** Pages, so that a reader can map the file. */
+const ALIGNMENT = 4096;
+
+/**
+ * Writes an `.onnx` model of any size, as `exportOnnx` makes it; weights above a limit go to a second
+ * file, `<path>.data`. The files replace earlier ones when they are whole, the model last.
+ *
+ * @returns the paths that were written
+ * @throws DiskError when a file cannot be written
+ */
+export async function saveOnnx<A extends readonly unknown[], R>(
+  path: string,
+  f: (...args: A) => R,
+  args: A,
+  options: SaveOptions = {},
+): Promise<readonly string[]> {
+  const graph = graphOf(f, args, options);
+  const { externalAbove = EXTERNAL_ABOVE } = options;
+  const { basename } = await import("node:path");
+  const { replaceAtomically, writeAtomically } = await import("../../files/atomic.ts");
+  if (constantBytes(graph) <= externalAbove) {
+    await writeAtomically(path, encodeModel(graph));
+    return [path];
+  }
+  const offsets = new Map<string, number>();
+  const chunks: Uint8Array[] = [];
+  let end = 0;
+  for (const { name, data } of graph.initializers) {
+    if (data.byteLength < SMALL) continue;
+    const gap = (ALIGNMENT - (end % ALIGNMENT)) % ALIGNMENT;
+    if (gap > 0) chunks.push(new Uint8Array(gap));
+    offsets.set(name, end + gap);
+    chunks.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    end += gap + data.byteLength;
+  }
+  const dataPath = `${path}.data`;
+  await replaceAtomically(dataPath, chunks);
+  await writeAtomically(path, encodeModel(graph, { file: basename(dataPath), offsets }));
+  return [path, dataPath];
+}
+
+function graphOf<A extends readonly unknown[], R>(
+  f: (...args: A) => R,
+  args: A,
+  options: ExportOptions,
+): OnnxGraph {
   const name = options.name ?? (f.name === "" ? "model" : f.name);
   const { program, captured, result } = trace(name, f, args);
   const label = (base: string, path: string) => (path === "" ? base : `${base}/${path}`);
@@ -35,5 +94,5 @@ export function exportOnnx<A extends readonly unknown[], R>(
     namedLeaves(arg).map(({ path }) => label(options.inputs?.[i] ?? `arg${i}`, path)),
   );
   const outputs = namedLeaves(result).map(({ path }) => label(options.output ?? "output", path));
-  return encodeModel(lowerToOnnx(simplify(program), { inputs, outputs, constants: captured }));
+  return lowerToOnnx(simplify(program), { inputs, outputs, constants: captured });
 }

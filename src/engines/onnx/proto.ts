@@ -66,24 +66,36 @@ const OPSETS = { "": 21, "com.microsoft": 1 } as const;
 /** Protobuf's own limit for one message. */
 const MAX_BYTES = 2 ** 31 - 1;
 
+/** Bytes of all constants of a graph. */
+export function constantBytes(graph: OnnxGraph): number {
+  return graph.initializers.reduce((sum, tensor) => sum + tensor.data.byteLength, 0);
+}
+
+/** Where constants lie when they do not stand in the model: another file, in the same folder. */
+export interface ExternalData {
+  readonly file: string;
+  /** Places in that file, by name of the tensor; tensors without one stay in the model. */
+  readonly offsets: ReadonlyMap<string, number>;
+}
+
 /**
  * The model as the bytes of an `.onnx` file.
  *
- * @throws EngineError when the constants take more than protobuf's 2 GiB
+ * @throws EngineError when the constants take more than protobuf's 2 GiB and are not external
  */
-export function encodeModel(graph: OnnxGraph): Uint8Array {
-  const constants = graph.initializers.reduce((sum, tensor) => sum + tensor.data.byteLength, 0);
-  if (constants > MAX_BYTES) {
+export function encodeModel(graph: OnnxGraph, external?: ExternalData): Uint8Array {
+  const constants = constantBytes(graph);
+  if (constants > MAX_BYTES && external === undefined) {
     throw new EngineError("ENGINE-02", "onnx encode: the constants do not fit into one model.", [
       ["constants", `${constants} bytes`],
       ["limit", `${MAX_BYTES} bytes (protobuf)`],
-      ["fix", "pass large tensors as graph inputs"],
+      ["fix", "saveOnnx(path, …) writes them to a file beside the model"],
     ]);
   }
   const writer = new BinaryWriter();
   int(writer, 1, IR_VERSION);
   text(writer, 2, "meshloom");
-  message(writer, 7, () => writeGraph(writer, graph));
+  message(writer, 7, () => writeGraph(writer, graph, external));
   for (const [domain, version] of Object.entries(OPSETS)) {
     message(writer, 8, () => {
       text(writer, 1, domain);
@@ -99,10 +111,11 @@ export function encodeModel(graph: OnnxGraph): Uint8Array {
   return writer.finish();
 }
 
-function writeGraph(writer: BinaryWriter, graph: OnnxGraph): void {
+function writeGraph(writer: BinaryWriter, graph: OnnxGraph, external?: ExternalData): void {
   for (const node of graph.nodes) message(writer, 1, () => writeNode(writer, node));
   text(writer, 2, graph.name);
-  for (const tensor of graph.initializers) message(writer, 5, () => writeTensor(writer, tensor));
+  for (const tensor of graph.initializers)
+    message(writer, 5, () => writeTensor(writer, tensor, external));
   for (const value of graph.inputs) message(writer, 11, () => writeValueInfo(writer, value));
   for (const value of graph.outputs) message(writer, 12, () => writeValueInfo(writer, value));
 }
@@ -144,10 +157,22 @@ function writeAttribute(writer: BinaryWriter, name: string, attribute: OnnxAttri
   }
 }
 
-function writeTensor(writer: BinaryWriter, tensor: OnnxTensor): void {
+function writeTensor(writer: BinaryWriter, tensor: OnnxTensor, external?: ExternalData): void {
   for (const dim of tensor.dims) int(writer, 1, dim);
   int(writer, 2, onnxTypeNumber(tensor.dtype));
   text(writer, 8, tensor.name);
+  const offset = external?.offsets.get(tensor.name);
+  if (external !== undefined && offset !== undefined) {
+    const facts = { location: external.file, offset, length: tensor.data.byteLength };
+    for (const [key, value] of Object.entries(facts)) {
+      message(writer, 13, () => {
+        text(writer, 1, key);
+        text(writer, 2, `${value}`);
+      });
+    }
+    int(writer, 14, 1); // EXTERNAL
+    return;
+  }
   // Every platform that Node runs on is little-endian, so memory order is file order.
   const { buffer, byteOffset, byteLength } = tensor.data;
   writer.tag(9, WireType.LengthDelimited).bytes(new Uint8Array(buffer, byteOffset, byteLength));

@@ -14,13 +14,18 @@ const TEMPORARY = /^\.tmp-/;
  *
  * @throws DiskError when the disk refuses; the old file is then as it was
  */
-export async function writeAtomically(path: string, data: string | Uint8Array): Promise<void> {
+export function writeAtomically(path: string, data: string | Uint8Array): Promise<void> {
+  return replaceAtomically(path, [
+    typeof data === "string" ? new TextEncoder().encode(data) : data,
+  ]);
+}
+
+/** As `writeAtomically`, for what comes in pieces. */
+export async function replaceAtomically(path: string, chunks: Iterable<Uint8Array>): Promise<void> {
   const folder = dirname(path);
   const temporary = join(folder, temporaryName(basename(path)));
   try {
-    await writeDurably(temporary, [
-      typeof data === "string" ? new TextEncoder().encode(data) : data,
-    ]);
+    await writeDurably(temporary, chunks);
     await rename(temporary, path);
     await syncFolder(folder);
   } catch (cause) {
