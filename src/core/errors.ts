@@ -21,6 +21,7 @@ export type ErrorCode =
   | "DISK-01"
   | "ENGINE-01"
   | "ENGINE-02"
+  | "MEMORY-01"
   | "TRAIN-01";
 
 /** One row of facts under the headline: a name and what it is. */

@@ -11,6 +11,7 @@ import type { Compilation, CompileOptions, Engine, Executable } from "../engine.
 import { lowerToOnnx } from "./lower.ts";
 import type { ModelCache } from "./model-cache.ts";
 import { openTransport, type TransportPreference } from "./open.ts";
+import { explainMemory } from "./out-of-memory.ts";
 import { encodeModel } from "./proto.ts";
 import type { OnnxSession, OnnxTransport } from "./transport.ts";
 
@@ -126,6 +127,14 @@ class OnnxExecutable implements Executable {
   }
 
   async #runNow(inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
+    try {
+      return await this.#runOnce(inputs);
+    } catch (error) {
+      throw explainMemory(error, this.#program);
+    }
+  }
+
+  async #runOnce(inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
     const arrays = [...inputs, ...this.#constants].map((x) => ({
       dtype: x.dtype,
       dims: x.dims,
