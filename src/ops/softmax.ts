@@ -9,8 +9,10 @@ import { random, rejects, sample, values } from "../core/samples.ts";
 import { type Aval, aval, showAval } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { exp, mul, sub } from "./elementwise.ts";
-import { checkDType, FLOATS, type NoParams, noParams, type UnaryOp } from "./families.ts";
+import { mul, sub } from "./arithmetic.ts";
+import { checkDType, FLOATS } from "./dtypes.ts";
+import { exp } from "./exponential.ts";
+import { type NoParams, noParams, type UnaryOp } from "./families.ts";
 import { restore, sum } from "./reduce.ts";
 
 /** The last axis of a float tensor. @throws when there is none, or nothing along it */
