@@ -64,6 +64,11 @@ export function integers(low: number, high: number, ...dims: number[]): SampleIn
   return { aval: aval("int32", dims), fill: { kind: "integers", low, high } };
 }
 
+/** int64 beyond the range of int32. */
+export function longIntegers(...dims: number[]): SampleInput {
+  return { aval: aval("int64", dims), fill: { kind: "integers", low: -(2 ** 40), high: 2 ** 40 } };
+}
+
 /** uint32 over its whole range. */
 export function words(...dims: number[]): SampleInput {
   return { aval: aval("uint32", dims), fill: { kind: "integers", low: 0, high: 2 ** 32 } };

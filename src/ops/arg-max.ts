@@ -6,7 +6,16 @@ import { ShapeError } from "../core/errors.ts";
 import type { HloEmitter, HloValue, OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import { at, forLines, put, zeros } from "../core/ndarray.ts";
 import { asIs, defineOp, notLinear, type One, type Op, zeroTangent } from "../core/op.ts";
-import { integers, random, rejects, sample, specials, values, words } from "../core/samples.ts";
+import {
+  integers,
+  longIntegers,
+  random,
+  rejects,
+  sample,
+  specials,
+  values,
+  words,
+} from "../core/samples.ts";
 import { type Aval, aval, showAval, without } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -90,6 +99,7 @@ export const argMaxOp: Op<ArgMaxParams, One, One> = defineOp<ArgMaxParams, One, 
       false,
     ),
     sample("words", [words(4, 3)], { axis: 0 }, false),
+    sample("long integers", [longIntegers(2, 5)], { axis: 1 }, false),
   ],
   rejects: () => [
     rejects(

@@ -38,6 +38,7 @@ import {
   noParams,
   type UnaryOp,
   unary,
+  whereOnnx,
 } from "./families.ts";
 import { less, notEqual, select } from "./logic.ts";
 
@@ -194,8 +195,8 @@ export const divOp: BinaryOp = binary("div", {
     const turned =
       byMinusOne === null
         ? quotient
-        : g.node("Where", [byMinusOne, g.node("Neg", [x], aval(z.dtype, x.dims)), quotient], z);
-    return g.node("Where", [byZero, g.constant(z.dtype, [], [-1]), turned], z);
+        : whereOnnx(g, byMinusOne, g.node("Neg", [x], aval(z.dtype, x.dims)), quotient, z);
+    return whereOnnx(g, byZero, g.constant(z.dtype, [], [-1]), turned, z);
   },
   stablehlo: "stablehlo.divide",
   samples: () => [
@@ -233,7 +234,7 @@ function safeDivisor(
   const unsafe =
     byMinusOne === null ? byZero : g.node("Or", [byZero, byMinusOne], aval("bool", y.dims));
   return {
-    safe: g.node("Where", [unsafe, g.constant(y.dtype, [], [1]), y], y),
+    safe: whereOnnx(g, unsafe, g.constant(y.dtype, [], [1]), y, y),
     byZero,
     byMinusOne,
   };
@@ -277,7 +278,7 @@ export const remOp: BinaryOp = binary("rem", {
     const mod = (divisor: OnnxValue) => g.node("Mod", [x, divisor], z, { fmod: { int: 1 } });
     if (isFloat(z.dtype)) return mod(y);
     const { safe, byZero } = safeDivisor(g, y);
-    return g.node("Where", [byZero, x, mod(safe)], z);
+    return whereOnnx(g, byZero, x, mod(safe), z);
   },
   stablehlo: "stablehlo.remainder",
   samples: () => [

@@ -4,17 +4,26 @@ import { apply } from "../core/builder.ts";
 import { isFloat } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
 import { defineOp, notLinear, type One, type Op } from "../core/op.ts";
-import { integers, random, rejects, sample, specials, values, words } from "../core/samples.ts";
+import {
+  integers,
+  longIntegers,
+  random,
+  rejects,
+  sample,
+  specials,
+  values,
+  words,
+} from "../core/samples.ts";
 import { aval, showAval } from "../core/shape.ts";
 import { rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { div, mul } from "./arithmetic.ts";
 import { convert, equal } from "./logic.ts";
-import { GREATEST, LEAST } from "./magnitude.ts";
+import { GREATEST, LEAST, larger, smaller } from "./magnitude.ts";
+import { halving } from "./reduce.onnx.ts";
 import {
   evaluateReduce,
   inferReduce,
-  inLong,
   type ReduceParams,
   reduceShard,
   restore,
@@ -26,7 +35,8 @@ type Reduction = Op<ReduceParams, One, One>;
 /** One of the two; `beats(a, b)` says which number it prefers. */
 function extreme(
   name: string,
-  onnx: string,
+  kernel: string,
+  pairwise: typeof larger,
   stablehlo: string,
   start: typeof LEAST,
   beats: (a: number, b: number) => boolean,
@@ -67,7 +77,12 @@ function extreme(
         const list = g.constant("int64", [axes.length], axes);
         const keep = { keepdims: { int: 0 } };
         const whole = g.exact(x, from.dims);
-        const best = inLong(g, whole, y, (z, form) => g.node(onnx, [z, list], form, keep));
+        // For int64 the kernel errs beyond 2³¹, and for uint32 there is none.
+        if (y.dtype === "int64" || y.dtype === "uint32")
+          return [
+            halving(g, whole, axes, y, start[y.dtype], (a, b, form) => pairwise(g, a, b, form)),
+          ];
+        const best = g.node(kernel, [whole, list], y, keep);
         if (!isFloat(y.dtype)) return [best];
         // The kernel passes over a NaN unless it comes first.
         const form = { ...y, dtype: "bool" as const };
@@ -98,6 +113,7 @@ function extreme(
         false,
       ),
       sample("words", [words(2, 5)], { axes: [1] }, false),
+      sample("long integers", [longIntegers(3, 5, 2)], { axes: [0, 1] }, false),
     ],
     rejects: () => [
       rejects(
@@ -119,6 +135,7 @@ function nans() {
 export const maxOp: Reduction = extreme(
   "reduceMax",
   "ReduceMax",
+  larger,
   "stablehlo.maximum",
   LEAST,
   (a, b) => a > b,
@@ -132,6 +149,7 @@ export function reduceMax(x: Tensor, axes: readonly number[]): Tensor {
 export const minOp: Reduction = extreme(
   "reduceMin",
   "ReduceMin",
+  smaller,
   "stablehlo.minimum",
   GREATEST,
   (a, b) => a < b,

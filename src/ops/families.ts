@@ -208,6 +208,32 @@ export function inSingle(
   );
 }
 
+/** `test ? x : y`. Where lacks uint32, whose bits int32 carries, and bool. */
+export function whereOnnx(
+  g: OnnxEmitter,
+  test: OnnxValue,
+  x: OnnxValue,
+  y: OnnxValue,
+  output: Pick<Aval, "dtype" | "dims">,
+): OnnxValue {
+  if (output.dtype === "bool") {
+    const both = (a: OnnxValue, b: OnnxValue) =>
+      g.node("And", [a, b], { dtype: "bool", dims: broadcastDims(a.dims, b.dims) });
+    const other = g.node("Not", [test], { dtype: "bool", dims: test.dims });
+    return g.node("Or", [both(test, x), both(other, y)], output);
+  }
+  if (output.dtype !== "uint32") return g.node("Where", [test, x, y], output);
+  const signed = (z: OnnxValue) =>
+    g.node(
+      "Cast",
+      [z],
+      { dtype: "int32", dims: z.dims },
+      { to: { int: dtypeFacts("int32").onnx } },
+    );
+  const chosen = g.node("Where", [test, signed(x), signed(y)], { ...output, dtype: "int32" });
+  return g.node("Cast", [chosen], output, { to: { int: dtypeFacts("uint32").onnx } });
+}
+
 /** Dims of an element-wise ONNX op on lazily broadcast operands. */
 export function broadcastDims(...shapes: (readonly number[])[]): number[] {
   const rank = Math.max(0, ...shapes.map((dims) => dims.length));

@@ -37,6 +37,7 @@ import {
   spread,
   type UnaryOp,
   unary,
+  whereOnnx,
 } from "./families.ts";
 
 const truth = { none: "a truth value" } as const;
@@ -154,7 +155,7 @@ export const selectOp: Op<NoParams, Three, One> = defineOp<NoParams, Three, One>
   },
   lower: {
     onnx: (g, xs, _params, { outputs: [z] }) => [
-      g.node("Where", xs, { dtype: z.dtype, dims: broadcastDims(...xs.map((x) => x.dims)) }),
+      whereOnnx(g, ...xs, { dtype: z.dtype, dims: broadcastDims(...xs.map((x) => x.dims)) }),
     ],
     stablehlo: (h, [test, x, y], _params, [z]) => [
       h.line(
@@ -166,6 +167,15 @@ export const selectOp: Op<NoParams, Three, One> = defineOp<NoParams, Three, One>
   samples: () => [
     sample("numbers", [booleans(2, 3), random(2, 3), random(2, 3)], noParams),
     sample("integers", [booleans(4), integers(0, 5, 4), integers(0, 5, 4)], noParams),
+    sample("words", [booleans(4), words(4), words(4)], noParams, false),
+    sample("truth", [booleans(6), booleans(6), booleans(6)], noParams, false),
+    sample(
+      "specials",
+      [values(aval("bool", [13]), 1, 0, 1), specials(), specials()],
+      noParams,
+      false,
+    ),
+    sample("nothing", [booleans(0), random(0), random(0)], noParams, false),
   ],
   rejects: () => [
     rejects(

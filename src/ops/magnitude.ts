@@ -1,9 +1,11 @@
 /** @file Size and sign: abs, sign, maximum, minimum, clamp. NaN wins: any NaN among the operands is the result. */
 
 import type { DType } from "../core/dtype.ts";
+import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import { type MaybeZero, notLinear } from "../core/op.ts";
 import {
   integers,
+  longIntegers,
   pairs,
   random,
   type Sample,
@@ -12,7 +14,7 @@ import {
   values,
   words,
 } from "../core/samples.ts";
-import { aval } from "../core/shape.ts";
+import { type Aval, aval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { mul } from "./arithmetic.ts";
 import { fullLike } from "./creation.ts";
@@ -24,6 +26,7 @@ import {
   type Call2,
   call1,
   call2,
+  inSingle,
   type NoParams,
   noParams,
   type UnaryOp,
@@ -55,7 +58,8 @@ export const signOp: UnaryOp = unary("sign", {
   jvp: { none: "constant between its steps" },
   transpose: curved,
   evaluate: Math.sign,
-  onnx: "Sign",
+  // The kernel for float16 makes 0 of NaN.
+  onnx: (g, x, y) => inSingle(g, [x], y, ([z = x], form) => g.node("Sign", [z], form)),
   stablehlo: "stablehlo.sign",
   samples: () => [
     sample("numbers", [random(2, 3)], noParams),
@@ -70,10 +74,30 @@ const chosen = (first: boolean) => (dx: MaybeZero, dy: MaybeZero, x: Tensor, y: 
   return select(winner, dx ?? fullLike(x, 0), dy ?? fullLike(y, 0));
 };
 
+type Choice = (
+  g: OnnxEmitter,
+  x: OnnxValue,
+  y: OnnxValue,
+  z: Pick<Aval, "dtype" | "dims">,
+) => OnnxValue;
+
+/** Max and Min of ONNX Runtime 1.30 look at the low words of int64 only; comparisons are right. */
+function choice(kernel: "Max" | "Min"): Choice {
+  return (g, x, y, z) => {
+    if (z.dtype !== "int64") return g.node(kernel, [x, y], z);
+    const [low, high] = kernel === "Max" ? [x, y] : [y, x];
+    return g.node("Where", [g.node("Less", [low, high], { ...z, dtype: "bool" }), y, x], z);
+  };
+}
+/** The elements of x or y that are larger, or smaller, as ONNX nodes. */
+export const larger: Choice = choice("Max");
+export const smaller: Choice = choice("Min");
+
 const choices = (): readonly Sample<NoParams>[] => [
   sample("numbers", [random(2, 3), random(2, 3)], noParams),
   sample("integers", [integers(-9, 9, 4), integers(-9, 9, 4)], noParams),
   sample("words", [words(5), words(5)], noParams, false),
+  sample("long integers", [longIntegers(6), longIntegers(6)], noParams, false),
   sample("specials and ties", pairs(NaN, Infinity, -Infinity, -0, 0, 1), noParams, false),
 ];
 
@@ -83,7 +107,7 @@ export const maximumOp: BinaryOp = binary("maximum", {
   jvp: chosen(true),
   transpose: notLinear("its tangent is a selection"),
   evaluate: (x, y) => (Number.isNaN(x) ? x : Number.isNaN(y) ? y : Math.max(x, y)),
-  onnx: "Max",
+  onnx: larger,
   stablehlo: "stablehlo.maximum",
   samples: choices,
 });
@@ -95,7 +119,7 @@ export const minimumOp: BinaryOp = binary("minimum", {
   jvp: chosen(false),
   transpose: notLinear("its tangent is a selection"),
   evaluate: (x, y) => (Number.isNaN(x) ? x : Number.isNaN(y) ? y : Math.min(x, y)),
-  onnx: "Min",
+  onnx: smaller,
   stablehlo: "stablehlo.minimum",
   samples: choices,
 });

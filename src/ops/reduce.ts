@@ -1,9 +1,8 @@
 /** @file Sums and products along axes. Integers wrap around; nothing sums to 0 and multiplies to 1. */
 
 import { apply } from "../core/builder.ts";
-import { type DType, dtypeFacts, isFloat } from "../core/dtype.ts";
+import { isFloat } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
-import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import { build, get, type NdArray } from "../core/ndarray.ts";
 import { defineOp, linear, type Made, notLinear, type One, type Op } from "../core/op.ts";
 import { integers, random, rejects, sample, specials, values, words } from "../core/samples.ts";
@@ -15,6 +14,7 @@ import { broadcast, constantOf, fullLike } from "./creation.ts";
 import { cumprod } from "./cumulative.ts";
 import { checkDType, NUMBERS } from "./dtypes.ts";
 import { reshape, transpose } from "./layout.ts";
+import { halving, inLong } from "./reduce.onnx.ts";
 
 export interface ReduceParams {
   /** Axes reduced away, rising. */
@@ -39,7 +39,10 @@ export function inferReduce(name: string, x: Aval, { axes }: ReduceParams): [Ava
   ];
 }
 
-function keptAxes(x: { readonly dims: readonly number[] }, axes: readonly number[]): number[] {
+export function keptAxes(
+  x: { readonly dims: readonly number[] },
+  axes: readonly number[],
+): number[] {
   return x.dims.map((_, i) => i).filter((i) => !axes.includes(i));
 }
 
@@ -164,19 +167,6 @@ export function sum(x: Tensor, axes: readonly number[]): Tensor {
   return axes.length === 0 ? x : apply(sumOp, [x], { axes })[0];
 }
 
-/** int32 and uint32 through int64: sums of them do not wrap in a kernel, they stop at the greatest; and uint32 has none. */
-export function inLong(
-  g: OnnxEmitter,
-  x: OnnxValue,
-  output: Aval,
-  reduced: (x: OnnxValue, form: Aval) => OnnxValue,
-): OnnxValue {
-  if (output.dtype !== "int32" && output.dtype !== "uint32") return reduced(x, output);
-  const cast = (value: OnnxValue, dtype: DType) =>
-    g.node("Cast", [value], { dtype, dims: value.dims }, { to: { int: dtypeFacts(dtype).onnx } });
-  return cast(reduced(cast(x, "int64"), { ...output, dtype: "int64" }), output.dtype);
-}
-
 /**
  * Product along axes. Its derivative divides by nothing, so it is right at zeros: each element's share is
  * the product of those before it times the product of those after it.
@@ -221,7 +211,10 @@ export const prodOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, On
               keepdims: { int: 0 },
             }),
           ]
-        : [wrappingProduct(g, whole, axes, y)];
+        : [
+            // ReduceProd stops integers at the greatest; Mul wraps them.
+            halving(g, whole, axes, y, 1, (a, b, form) => g.node("Mul", [a, b], form)),
+          ];
     },
     stablehlo: (h, [x], { axes }) => [h.reduce("stablehlo.multiply", x, 1, axes)],
   },
@@ -253,42 +246,6 @@ function asLastAxis(x: Tensor, kept: readonly number[], axes: readonly number[])
   const moved = transpose(x, [...kept, ...axes]);
   const dims = kept.map((axis) => dimOf(x.aval, axis));
   return reshape(moved, [...dims, axes.reduce((n, axis) => n * dimOf(x.aval, axis), 1)]);
-}
-
-/** ReduceProd stops integers at the greatest; Mul wraps them. So pairs are multiplied, then pairs of pairs. */
-function wrappingProduct(
-  g: OnnxEmitter,
-  x: OnnxValue,
-  axes: readonly number[],
-  y: Aval,
-): OnnxValue {
-  const kept = keptAxes(x, axes);
-  const rest = kept.map((axis) => dimOf(x, axis));
-  const count = axes.reduce((n, axis) => n * dimOf(x, axis), 1);
-  let list = g.reshape(g.transpose(x, [...axes, ...kept]), [count, ...rest]);
-  if (count === 0) return g.constant(y.dtype, [], [1]);
-  const cut = (from: number, to: number) =>
-    g.node("Slice", [list, ...[from, to, 0].map((place) => g.constant("int64", [1], [place]))], {
-      dtype: y.dtype,
-      dims: [to - from, ...rest],
-    });
-  for (let n = count; n > 1; n = Math.ceil(n / 2)) {
-    const half = Math.floor(n / 2);
-    const paired = g.node("Mul", [cut(0, half), cut(half, 2 * half)], {
-      dtype: y.dtype,
-      dims: [half, ...rest],
-    });
-    list =
-      n % 2 === 0
-        ? paired
-        : g.node(
-            "Concat",
-            [paired, cut(n - 1, n)],
-            { dtype: y.dtype, dims: [half + 1, ...rest] },
-            { axis: { int: 0 } },
-          );
-  }
-  return g.reshape(list, y.dims);
 }
 
 export function prod(x: Tensor, axes: readonly number[]): Tensor {

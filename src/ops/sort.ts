@@ -16,6 +16,7 @@ import {
 import {
   booleans,
   integers,
+  longIntegers,
   random,
   rejects,
   sample,
@@ -134,6 +135,7 @@ export const argsortOp: Op<ArgsortParams, Many, One> = defineOp<ArgsortParams, M
         one("integers", 1, integers(-3, 3, 2, 6)),
         one("extreme integers", 0, three("int32", 0, -(2 ** 31), 2 ** 31 - 1, -1, 2 ** 31 - 2, 1)),
         one("words", 0, words(6)),
+        one("long integers", 0, longIntegers(6)),
         one("truth", 0, booleans(6)),
         one("two keys", 0, three("int32", 1, 0, 1, 0, 1, 0), three("float32", 3, 2, 1, 2, NaN, 0)),
         one("NaN in the first key", 0, three("float32", NaN, 1, NaN, 1, NaN, 0), integers(0, 3, 6)),
