@@ -6,7 +6,8 @@ import { aval } from "../core/shape.ts";
 import { mul, neg, scale } from "./arithmetic.ts";
 import { FLOATS } from "./dtypes.ts";
 import { exp } from "./exponential.ts";
-import { type Call1, call1, inSingle, noParams, type UnaryOp, unary } from "./families.ts";
+import { type Call1, call1, noParams, type UnaryOp, unary } from "./families.ts";
+import { inSingle } from "./half.onnx.ts";
 
 const curved = { none: "its tangent is a product" } as const;
 

@@ -15,11 +15,11 @@ import {
   type Call2,
   call1,
   call2,
-  inSingle,
   noParams,
   type UnaryOp,
   unary,
 } from "./families.ts";
+import { inSingle } from "./half.onnx.ts";
 import { equal, isFiniteElement, select } from "./logic.ts";
 import { maximum, minimum } from "./magnitude.ts";
 

@@ -183,31 +183,6 @@ export function binary(name: string, rules: BinaryRules): BinaryOp {
   return op;
 }
 
-/**
- * A formula of several nodes, computed in float32 where its operands are 16-bit floats: rounding after
- * each node would add up.
- */
-export function inSingle(
-  g: OnnxEmitter,
-  xs: readonly OnnxValue[],
-  output: Aval,
-  formula: (xs: readonly OnnxValue[], form: Aval) => OnnxValue,
-): OnnxValue {
-  const cast = (x: OnnxValue, dtype: DType) =>
-    x.dtype === dtype
-      ? x
-      : g.node("Cast", [x], { dtype, dims: x.dims }, { to: { int: dtypeFacts(dtype).onnx } });
-  const narrow = isFloat(output.dtype) && output.dtype !== "float64";
-  const dtype = narrow ? "float32" : output.dtype;
-  return cast(
-    formula(
-      xs.map((x) => cast(x, dtype)),
-      { ...output, dtype },
-    ),
-    output.dtype,
-  );
-}
-
 /** `test ? x : y`. Where lacks uint32, whose bits int32 carries, and bool. */
 export function whereOnnx(
   g: OnnxEmitter,

@@ -26,12 +26,12 @@ import {
   type Call2,
   call1,
   call2,
-  inSingle,
   type NoParams,
   noParams,
   type UnaryOp,
   unary,
 } from "./families.ts";
+import { inSingle } from "./half.onnx.ts";
 import { greaterEqual, select } from "./logic.ts";
 
 const curved = { none: "its tangent is a product" } as const;

@@ -15,11 +15,11 @@ import {
   type Call2,
   call1,
   call2,
-  inSingle,
   noParams,
   type UnaryOp,
   unary,
 } from "./families.ts";
+import { inSingle } from "./half.onnx.ts";
 
 const curved = { none: "its tangent is a product" } as const;
 
@@ -157,7 +157,9 @@ export const atan2Op: BinaryOp = binary("atan2", {
       const acute = g.node("Atan", [slope], form);
       const blunt = g.node("Sub", [constant(Math.PI), acute], form);
       const upper = g.node("Where", [negative(x), blunt, acute], form);
-      return g.node("Where", [negative(y), g.node("Neg", [upper], form), upper], form);
+      // A product keeps the sign of a zero; Where loses it.
+      const sign = g.node("Where", [negative(y), constant(-1), constant(1)], form);
+      return g.node("Mul", [upper, sign], form);
     }),
   stablehlo: "stablehlo.atan2",
   samples: () => [
