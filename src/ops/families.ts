@@ -2,7 +2,7 @@
 
 import { mergeName } from "../core/axes.ts";
 import { apply } from "../core/builder.ts";
-import { type DType, dtypeFacts, isFloat } from "../core/dtype.ts";
+import { type DType, dtypeFacts } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import { at, mapElements, type NdArray, put, zeros, zipElements } from "../core/ndarray.ts";
