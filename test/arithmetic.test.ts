@@ -2,15 +2,15 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type DType, fromNumbers } from "../core/dtype.ts";
-import { fromData, type Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { referenceEngine } from "../engines/reference/reference.ts";
-import { double } from "../testing/double.ts";
-import { differs, doubles, numbers } from "../testing/tensors.ts";
-import { grad } from "../transforms/vjp.ts";
-import * as np from "./index.ts";
+import { type DType, fromNumbers } from "../src/core/dtype.ts";
+import { fromData, type Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
+import { referenceEngine } from "../src/engines/reference/reference.ts";
+import * as np from "../src/numpy/index.ts";
+import { double } from "../src/testing/double.ts";
+import { differs, doubles, numbers } from "../src/testing/tensors.ts";
+import { grad } from "../src/transforms/vjp.ts";
 
 const ENGINES = [referenceEngine, await createOnnxEngine()];
 const list = (dtype: DType, values: readonly number[]) =>

@@ -2,14 +2,14 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromData, type Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { referenceEngine } from "../engines/reference/reference.ts";
-import { double } from "../testing/double.ts";
-import { doubles, numbers } from "../testing/tensors.ts";
-import { grad } from "../transforms/vjp.ts";
-import * as np from "./index.ts";
+import { fromData, type Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
+import { referenceEngine } from "../src/engines/reference/reference.ts";
+import * as np from "../src/numpy/index.ts";
+import { double } from "../src/testing/double.ts";
+import { doubles, numbers } from "../src/testing/tensors.ts";
+import { grad } from "../src/transforms/vjp.ts";
 
 const ENGINES = [referenceEngine, await createOnnxEngine()];
 const floats = (dims: number[], values: number[]) =>
