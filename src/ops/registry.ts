@@ -12,6 +12,7 @@ import { customJvpOp, customVjpOp, linearCallOp } from "./control/custom.ts";
 import { scanOp } from "./control/scan.ts";
 import { switchOp } from "./control/switch.ts";
 import { whileOp } from "./control/while.ts";
+import * as convolution from "./convolution.ts";
 import * as creation from "./creation.ts";
 import { cumsumOp } from "./cumulative.ts";
 import * as errorFunction from "./error-function.ts";
@@ -97,6 +98,8 @@ export const OPS: readonly Op[] = [
   contractOp,
   raggedDotOp,
   raggedOuterOp,
+  convolution.convolveOp,
+  convolution.convolveKernelOp,
   reduce.sumOp,
   reduce.prodOp,
   extremes.maxOp,
