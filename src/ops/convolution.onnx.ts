@@ -137,8 +137,8 @@ function convTranspose(
 }
 
 /**
- * The kernel's gradient: as matrix products where groups are wide or few taps make them cheap, else as a
- * convolution whose kernel is the result, with batch and channel in each other's place.
+ * The kernel's gradient: as matrix products where groups are wide enough, else as a convolution whose
+ * kernel is the result, with batch and channel in each other's place.
  */
 export function convolveKernelOnnx(
   g: OnnxEmitter,
@@ -155,7 +155,7 @@ export function convolveKernelOnnx(
     length: extent(axis.length, axis.inputDilation),
     inputDilation: 1,
   }));
-  const byProducts = p.groups === 1 || dimOf(w, 1) >= WIDE || isCheap(plain);
+  const byProducts = p.groups === 1 || dimOf(w, 1) >= WIDE;
   return [
     byProducts
       ? kernelByProducts(g, input, result, plain, p.groups, w)
@@ -165,10 +165,6 @@ export function convolveKernelOnnx(
 
 /** Channels per group from which a matrix product is faster than a convolution by group. */
 const WIDE = 8;
-
-function isCheap(axes: readonly WindowAxis[]): boolean {
-  return sizeOf(axes.map(({ taps }) => taps)) <= 9 && axes.every(({ stride }) => stride === 1);
-}
 
 function kernelByConv(
   g: OnnxEmitter,

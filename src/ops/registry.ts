@@ -26,6 +26,7 @@ import * as magnitude from "./magnitude.ts";
 import * as normalisation from "./normalisation.ts";
 import * as pieces from "./pieces.ts";
 import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
+import * as pool from "./pool.ts";
 import * as reduce from "./reduce.ts";
 import * as rounding from "./rounding.ts";
 import * as softmax from "./softmax.ts";
@@ -100,6 +101,9 @@ export const OPS: readonly Op[] = [
   raggedOuterOp,
   convolution.convolveOp,
   convolution.convolveKernelOp,
+  pool.windowSumOp,
+  pool.windowMaxOp,
+  pool.windowArgMaxOp,
   reduce.sumOp,
   reduce.prodOp,
   extremes.maxOp,
