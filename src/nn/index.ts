@@ -1,6 +1,7 @@
 /** @file Layers. */
 
 export * from "./attention.ts";
+export * from "./convolution.ts";
 export * from "./ctc.ts";
 export * from "./embedding.ts";
 export * from "./feed-forward.ts";

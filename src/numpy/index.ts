@@ -9,12 +9,22 @@ export * from "./arithmetic.ts";
 export { type AttentionOptions, attention } from "./attention.ts";
 export * from "./control.ts";
 export * from "./cumulative.ts";
+export * from "./convolution.ts";
 export * from "./derivatives.ts";
 export { type CheckedEquation, einsum, einsumOf, type OperandsOf } from "./einsum.ts";
 export * from "./indexing.ts";
 export * from "./layout.ts";
 export * from "./normalisation.ts";
+export * from "./pool.ts";
 export * from "./ragged-dot.ts";
 export * as random from "./random.ts";
 export * from "./reduce.ts";
 export * from "./sorting.ts";
+export * from "./resize.ts";
+export {
+  type Padding,
+  type PerAxis,
+  type SpaceAxes,
+  type Steps,
+  samePadding,
+} from "./window-options.ts";
