@@ -31,6 +31,10 @@ export const AXIS_WORDS: Readonly<Record<string, string>> = {
   state: "states of an automaton, such as the places in a transcript",
   hidden: "width of a recurrent cell's state",
   gate: "gates of a recurrent cell",
+  channel: "features of an image or a signal",
+  filter: "channels that a convolution makes",
+  height: "rows of an image",
+  width: "columns of an image",
 };
 
 /**

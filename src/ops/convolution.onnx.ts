@@ -4,13 +4,13 @@
  * - `Conv` for a window over the bare input; a transposed kernel is first turned round, which costs
  *   little beside the convolution and is faster than `ConvTranspose`.
  * - `ConvTranspose` for a dilated input, the gradient of a strided convolution.
- * - The kernel's gradient as matrix products, one per tap of the last axis; see `convolveKernelOnnx`.
+ * - The kernel's gradient as matrix products, or as a convolution by the result; see `convolveKernelOnnx`.
  */
 
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import type { Each, One, Two } from "../core/op.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
-import { kernelByProducts } from "./convolution.products.onnx.ts";
+import { kernelByProducts, WIDE } from "./convolution.products.onnx.ts";
 import type { ConvolveKernelParams, ConvolveParams } from "./convolution.ts";
 import { cut, padded, spreadOut, turned } from "./sliding-window.onnx.ts";
 import { axesOf, elementTable, extent, type WindowAxis } from "./sliding-window.ts";
@@ -137,8 +137,8 @@ function convTranspose(
 }
 
 /**
- * The kernel's gradient: as matrix products where groups are wide enough, else as a convolution whose
- * kernel is the result, with batch and channel in each other's place.
+ * The kernel's gradient: as matrix products where groups are wide or the window is small, else as a
+ * convolution whose kernel is the result, with batch and channel in each other's place.
  */
 export function convolveKernelOnnx(
   g: OnnxEmitter,
@@ -155,7 +155,7 @@ export function convolveKernelOnnx(
     length: extent(axis.length, axis.inputDilation),
     inputDilation: 1,
   }));
-  const byProducts = p.groups === 1 || dimOf(w, 1) >= WIDE;
+  const byProducts = p.groups === 1 || dimOf(w, 1) >= WIDE || isSmall(plain);
   return [
     byProducts
       ? kernelByProducts(g, input, result, plain, p.groups, w)
@@ -163,8 +163,10 @@ export function convolveKernelOnnx(
   ];
 }
 
-/** Channels per group from which a matrix product is faster than a convolution by group. */
-const WIDE = 8;
+/** A few slices with products of single channels are still faster than a window as large as the image. */
+function isSmall(axes: readonly WindowAxis[]): boolean {
+  return sizeOf(axes.map(({ taps }) => taps)) <= 9 && axes.every(({ stride }) => stride === 1);
+}
 
 function kernelByConv(
   g: OnnxEmitter,

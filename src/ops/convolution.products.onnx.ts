@@ -6,9 +6,13 @@ import { type Cut, cut, padded } from "./sliding-window.onnx.ts";
 import { extent, type WindowAxis } from "./sliding-window.ts";
 
 /**
- * All examples together, `[channel, batch · positions]` after a Transpose, where images are so small that
- * the products of single examples, one kernel each, would be the larger part; else an example at a time,
- * `[batch, channel, positions]` as it stands.
+ * Chooses by what was measured (docs/log.md).
+ *
+ * - All examples together, one Gemm per tap, where images are so small that the products of single
+ *   examples, one kernel each, would be the larger part.
+ * - An example at a time, one product per tap, where groups are narrow: nothing is gained by wider ones.
+ * - Else an example at a time, one product per column of the window, which takes fewer copies: of y where
+ *   that copies less, else of x.
  *
  * @param axes - of a window over a bare input
  */
@@ -27,14 +31,22 @@ export function kernelByProducts(
   );
   const [batch, outs, channels] = [dimOf(y, 0), dimOf(y, 1), dimOf(x, 1)];
   const large = sizeOf(y.dims.slice(2)) * (outs + channels) > sizeOf(w.dims);
-  if (groups === 1 && batch > 1 && !large) return together(g, input, y, axes, w);
-  return axes.every(({ stride }) => stride === 1)
+  if (groups === 1 && batch > 1 && !large) return allTogether(g, input, y, axes, w);
+  if (groups > 1 && dimOf(w, 1) < WIDE) return tapByTap(g, input, y, axes, groups, w);
+  const [outer, column] = lastApart(axes);
+  const rowTaps = sizeOf(outer.map(({ taps }) => taps));
+  const copiesOfY = rowTaps * outs + column.taps * channels;
+  const copiesOfX = rowTaps * (1 + column.taps) * channels;
+  return axes.every(({ stride }) => stride === 1) && copiesOfY < copiesOfX
     ? byShiftedResults(g, input, y, axes, groups, w)
     : byRowsOfInput(g, input, y, axes, groups, w);
 }
 
-/** One Gemm per tap. */
-function together(
+/** Channels per group from which products of whole rows of the window pay. */
+export const WIDE = 8;
+
+/** One Gemm per tap, `[channel, batch · positions]` after a Transpose. */
+function allTogether(
   g: OnnxEmitter,
   x: OnnxValue,
   y: OnnxValue,
@@ -43,17 +55,43 @@ function together(
 ): OnnxValue {
   const channelsFirst = (z: OnnxValue) => g.transpose(z, [1, 0, ...axes.map((_, i) => i + 2)]);
   const matrix = (z: OnnxValue) => g.reshape(z, [dimOf(z, 0), sizeOf(z.dims.slice(1))]);
-  const [left, right] = [matrix(channelsFirst(y)), channelsFirst(x)];
+  const left = matrix(channelsFirst(y));
   const product = aval(w.dtype, w.dims.slice(0, 2));
-  const products = everyIndex(axes.map(({ taps }) => taps)).map((tap) => {
-    const under = cut(
-      g,
-      right,
-      axes.map((axis, i) => underTap(axis, tap[i] ?? 0, 2 + i)),
-    );
-    return g.node("Gemm", [left, matrix(under)], product, { transB: { int: 1 } });
-  });
+  const products = underEveryTap(g, channelsFirst(x), axes).map((under) =>
+    g.node("Gemm", [left, matrix(under)], product, { transB: { int: 1 } }),
+  );
   return g.reshape(stacked(g, products), w.dims);
+}
+
+/** One product per tap, group and example. */
+function tapByTap(
+  g: OnnxEmitter,
+  x: OnnxValue,
+  y: OnnxValue,
+  axes: readonly WindowAxis[],
+  groups: number,
+  w: Aval,
+): OnnxValue {
+  const left = matrices(g, y, groups, 1);
+  const products = underEveryTap(g, x, axes).map((under) =>
+    productOverImages(g, left, matrices(g, under, groups, 1)),
+  );
+  return g.reshape(stacked(g, products), w.dims);
+}
+
+/** The elements under each tap of all windows, tap by tap in row-major order. */
+function underEveryTap(
+  g: OnnxEmitter,
+  x: OnnxValue,
+  axes: readonly WindowAxis[],
+): readonly OnnxValue[] {
+  return everyIndex(axes.map(({ taps }) => taps)).map((tap) =>
+    cut(
+      g,
+      x,
+      axes.map((axis, i) => underTap(axis, tap[i] ?? 0, 2 + i)),
+    ),
+  );
 }
 
 /**

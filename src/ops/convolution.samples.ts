@@ -133,6 +133,18 @@ const CASES: readonly Case[] = [
   },
   { label: "two outputs for each channel", x: [2, 2, 4], w: [4, 1, 2], groups: 2 },
   { label: "a large window by groups", x: [1, 2, 5, 5], w: [2, 1, 4, 4], groups: 2 },
+  { label: "wide groups", x: [1, 16, 3], w: [2, 8, 2], groups: 2 },
+  {
+    label: "wide groups with a stride",
+    x: [1, 16, 3, 2],
+    w: [4, 8, 2, 2],
+    groups: 2,
+    stride: [2, 1],
+    padding: [
+      [1, 0],
+      [0, 1],
+    ],
+  },
   { label: "small images", x: [3, 4, 2], w: [5, 4, 2], padding: [[1, 0]] },
   { label: "no examples", x: [0, 2, 4], w: [3, 2, 2] },
   { label: "no channels", x: [2, 0, 4], w: [3, 0, 2] },
