@@ -1,12 +1,20 @@
 /** @file Pooling as people call it, against plain loops. */
 
 import { describe, expect, test } from "vitest";
-import { fromData, type Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { double } from "../testing/double.ts";
-import { differs, drawn, drawnIds, filled, indices, numbers, read } from "../testing/tensors.ts";
-import { grad } from "../transforms/vjp.ts";
-import { avgPool, maxPool, reduceWindow, sumPool } from "./index.ts";
+import { fromData, type Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { avgPool, maxPool, reduceWindow, sumPool } from "../src/numpy/index.ts";
+import { double } from "../src/testing/double.ts";
+import {
+  differs,
+  drawn,
+  drawnIds,
+  filled,
+  indices,
+  numbers,
+  read,
+} from "../src/testing/tensors.ts";
+import { grad } from "../src/transforms/vjp.ts";
 
 const CLOSE = { rtol: 1e-11, atol: 1e-12 };
 const x = drawn(1, { batch: 2, height: 5, width: 6, channel: 3 });

@@ -1,14 +1,14 @@
 /** @file Convolution as people call it, against plain loops; its transpose; derivatives of derivatives. */
 
 import { describe, expect, test } from "vitest";
-import { fromData, type Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { double } from "../testing/double.ts";
-import { differs, drawn, indices, numbers, read } from "../testing/tensors.ts";
-import { jvp } from "../transforms/jvp.ts";
-import { abstract, trace } from "../transforms/trace.ts";
-import { grad } from "../transforms/vjp.ts";
-import { type ConvOptions, conv, convTranspose, samePadding } from "./index.ts";
+import { fromData, type Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { type ConvOptions, conv, convTranspose, samePadding } from "../src/numpy/index.ts";
+import { double } from "../src/testing/double.ts";
+import { differs, drawn, indices, numbers, read } from "../src/testing/tensors.ts";
+import { jvp } from "../src/transforms/jvp.ts";
+import { abstract, trace } from "../src/transforms/trace.ts";
+import { grad } from "../src/transforms/vjp.ts";
 
 const CLOSE = { rtol: 1e-11, atol: 1e-12 };
 const SINGLE = { rtol: 2e-5, atol: 2e-6 };
@@ -216,7 +216,7 @@ describe("refusals", () => {
         x         float32[batch 2, height 5, width 4, colour 3]
         kernel    float32[filter 6, channel 2, kh 3, kw 2], read as [filter, channel / groups, window…]
         groups    2
-        where     src/numpy/convolution.test.ts:LINE
+        where     test/convolution.test.ts:LINE
         fix       say which axis holds the channels with { channel: … }, or give the kernel as many    [SHAPE-01]
       "
     `);
@@ -230,7 +230,7 @@ describe("refusals", () => {
         operand    float32[batch 2, channel 4, height 5, width 4]
         space      channel width
         channel    axis channel
-        where      src/numpy/convolution.test.ts:LINE    [AXIS-01]
+        where      test/convolution.test.ts:LINE    [AXIS-01]
       "
     `);
     const strides = { groups: 2, stride: [1, 2, 3] };
@@ -238,7 +238,7 @@ describe("refusals", () => {
       "
       conv: stride has 3 entries for a window of 2 axes.
         given    stride: [1, 2, 3]
-        where    src/numpy/convolution.test.ts:LINE
+        where    test/convolution.test.ts:LINE
         fix      give one number for all axes, or one for each    [SHAPE-01]
       "
     `);
@@ -246,7 +246,7 @@ describe("refusals", () => {
     expect(refusal((a, w) => conv(a, w, one), x, kernel)).toMatchInlineSnapshot(`
       "
       conv: padding has 1 entries for a window of 2 axes.
-        where    src/numpy/convolution.test.ts:LINE
+        where    test/convolution.test.ts:LINE
         fix      give one number, "same", "valid", or a number or a pair per axis    [SHAPE-01]
       "
     `);
@@ -259,7 +259,7 @@ describe("refusals", () => {
     ).toMatchInlineSnapshot(`
       "
       conv: the bias must have one number per filter, [6], not float32[channel 4]
-        where    src/numpy/convolution.test.ts:LINE    [SHAPE-01]
+        where    test/convolution.test.ts:LINE    [SHAPE-01]
       "
     `);
     expect(refusal((a, w) => conv(a, w), four, kernel)).toMatchInlineSnapshot(`
@@ -267,7 +267,7 @@ describe("refusals", () => {
       conv: a kernel has two channel axes and one to three of its window, and x a channel axis beside those.
         x         float32[channel 4]
         kernel    float32[filter 6, channel 2, kh 3, kw 2]
-        where     src/numpy/convolution.test.ts:LINE    [SHAPE-01]
+        where     test/convolution.test.ts:LINE    [SHAPE-01]
       "
     `);
   });

@@ -1,13 +1,21 @@
 /** @file Resizing and adaptive means against their formulas. */
 
 import { describe, expect, test } from "vitest";
-import type { Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { double } from "../testing/double.ts";
-import { differs, drawn, drawnIds, filled, indices, numbers, read } from "../testing/tensors.ts";
-import { abstract, trace } from "../transforms/trace.ts";
-import { grad } from "../transforms/vjp.ts";
-import { adaptiveAvgPool, resize } from "./index.ts";
+import type { Tensor } from "../src/core/tensor.ts";
+import { jit } from "../src/engines/jit.ts";
+import { adaptiveAvgPool, resize } from "../src/numpy/index.ts";
+import { double } from "../src/testing/double.ts";
+import {
+  differs,
+  drawn,
+  drawnIds,
+  filled,
+  indices,
+  numbers,
+  read,
+} from "../src/testing/tensors.ts";
+import { abstract, trace } from "../src/transforms/trace.ts";
+import { grad } from "../src/transforms/vjp.ts";
 
 const SINGLE = { rtol: 2e-5, atol: 2e-6 };
 const x = drawn(1, { batch: 2, height: 3, width: 5 });
