@@ -4,9 +4,9 @@ import type { AxisName } from "../core/axes.ts";
 import { ShapeError } from "../core/errors.ts";
 import { axisOf, dimOf, showAval, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add } from "../ops/arithmetic.ts";
 import { type ConvolveParams, convolve } from "../ops/convolution.ts";
 import { broadcast } from "../ops/creation.ts";
-import { add } from "../ops/elementwise.ts";
 import { inverse, reshape, transpose } from "../ops/layout.ts";
 import { extent } from "../ops/sliding-window.ts";
 import {

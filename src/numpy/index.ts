@@ -8,8 +8,8 @@ export { broadcastTo, type TensorLike } from "./align.ts";
 export * from "./arithmetic.ts";
 export { type AttentionOptions, attention } from "./attention.ts";
 export * from "./control.ts";
-export * from "./cumulative.ts";
 export * from "./convolution.ts";
+export * from "./cumulative.ts";
 export * from "./derivatives.ts";
 export { type CheckedEquation, einsum, einsumOf, type OperandsOf } from "./einsum.ts";
 export * from "./indexing.ts";
@@ -19,8 +19,8 @@ export * from "./pool.ts";
 export * from "./ragged-dot.ts";
 export * as random from "./random.ts";
 export * from "./reduce.ts";
-export * from "./sorting.ts";
 export * from "./resize.ts";
+export * from "./sorting.ts";
 export {
   type Padding,
   type PerAxis,

@@ -3,9 +3,10 @@
 import { isFloat } from "../core/dtype.ts";
 import { aval, dimOf, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import * as e from "../ops/arithmetic.ts";
 import { broadcast, full, fullLike } from "../ops/creation.ts";
-import * as e from "../ops/elementwise.ts";
 import { inverse, transpose } from "../ops/layout.ts";
+import { maximum } from "../ops/magnitude.ts";
 import { windowMax, windowSum } from "../ops/pool.ts";
 import {
   type Padding,
@@ -151,6 +152,6 @@ export function avgPool(
   );
   const places = { ...window, axes: window.axes.map((axis) => rising.indexOf(axis)) };
   const counts = reduce(ones, "sum", places);
-  const divisor = e.maximum(counts, fullLike(counts, 1));
+  const divisor = maximum(counts, fullLike(counts, 1));
   return e.div(total, broadcast(divisor, { dims: total.dims, axes: rising, names: total.names }));
 }

@@ -3,14 +3,17 @@
 import { ShapeError } from "../core/errors.ts";
 import { aval, dimOf, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import * as e from "../ops/arithmetic.ts";
+import { and } from "../ops/bits.ts";
 import { contract } from "../ops/contract.ts";
 import { broadcast, full, fullLike, iota } from "../ops/creation.ts";
-import * as e from "../ops/elementwise.ts";
-import { checkDType, FLOATS } from "../ops/families.ts";
+import { checkDType, FLOATS } from "../ops/dtypes.ts";
 import { gather } from "../ops/indexing.ts";
 import { reshape } from "../ops/layout.ts";
-import { and, convert, less } from "../ops/logic.ts";
+import { convert, less } from "../ops/logic.ts";
+import { abs, maximum, minimum } from "../ops/magnitude.ts";
 import { sum } from "../ops/reduce.ts";
+import { floor } from "../ops/rounding.ts";
 import { avgPool } from "./pool.ts";
 import { type SpaceAxes, spaceOf } from "./window-options.ts";
 
@@ -61,7 +64,7 @@ export function resize(
   if (options.method === "nearest") return alongAxes("resize", x, options, nearest);
   checkDType("resize", x.aval, FLOATS);
   return alongAxes("resize", x, options, (y, axis, from, to) =>
-    mapped(y, axis, interpolation(x.dtype === "float64" ? "float64" : "float32", from, to)),
+    mapped(y, axis, interpolation(from, to)),
   );
 }
 
@@ -70,7 +73,7 @@ function nearest(x: Tensor, axis: number, from: number, to: number): Tensor {
   const places = iota(aval("float32", [to]), 0);
   // ⌊(2j + 1)·from / 2·to⌋: whole numbers below 2²³, so the one rounding cannot cross a whole number
   const doubled = e.add(e.scale(places, 2 * from), fullLike(places, from));
-  const line = convert(e.floor(e.div(doubled, fullLike(places, 2 * to))), "int32");
+  const line = convert(floor(e.div(doubled, fullLike(places, 2 * to))), "int32");
   const lead = x.dims.slice(0, axis);
   const at = broadcast(line, {
     dims: [...lead, to],
@@ -98,15 +101,17 @@ function mapped(x: Tensor, axis: number, matrix: Tensor): Tensor {
   const labels = x.dims.map((_, i) => `axis${i}`);
   const own = labels[axis] ?? "";
   const out = labels.map((label, i) => (i === axis ? "to" : label));
-  const y = contract(reshape(x, x.dims), matrix, { lhs: labels, rhs: ["to", own], out });
+  const y = contract(reshape(x, x.dims), convert(matrix, x.dtype), {
+    lhs: labels,
+    rhs: ["to", own],
+    out,
+  });
   return reshape(y, y.dims, x.names);
 }
 
-type Float = "float32" | "float64";
-
-/** Row j and column i of a `[to, from]` matrix, as numbers. */
-function grid(dtype: Float, from: number, to: number): readonly [row: Tensor, column: Tensor] {
-  const form = aval(dtype, [to, from]);
+/** Row j and column i of a `[to, from]` matrix, as numbers that float32 holds exactly. */
+function grid(from: number, to: number): readonly [row: Tensor, column: Tensor] {
+  const form = aval("float32", [to, from]);
   return [iota(form, 0), iota(form, 1)];
 }
 
@@ -114,13 +119,13 @@ function grid(dtype: Float, from: number, to: number): readonly [row: Tensor, co
  * Weights of linear interpolation: a hat of width 1 round the old centre. With all lengths times 2·to the
  * numbers are whole, so that the only rounding is the last division.
  */
-function interpolation(dtype: Float, from: number, to: number): Tensor {
-  const [j, i] = grid(dtype, from, to);
+function interpolation(from: number, to: number): Tensor {
+  const [j, i] = grid(from, to);
   const number = (value: number) => fullLike(j, value);
   const centre = e.add(e.scale(j, 2 * from), number(from - to));
-  const inside = e.minimum(e.maximum(centre, number(0)), number(2 * to * (from - 1)));
-  const distance = e.abs(e.sub(inside, e.scale(i, 2 * to)));
-  return e.maximum(e.sub(number(1), e.div(distance, number(2 * to))), number(0));
+  const inside = minimum(maximum(centre, number(0)), number(2 * to * (from - 1)));
+  const distance = abs(e.sub(inside, e.scale(i, 2 * to)));
+  return maximum(e.sub(number(1), e.div(distance, number(2 * to))), number(0));
 }
 
 /**
@@ -132,17 +137,17 @@ export function adaptiveAvgPool(x: Tensor, options: Lengths): Tensor {
   return alongAxes("adaptiveAvgPool", x, options, (y, axis, from, to) =>
     from % to === 0
       ? avgPool(y, { window: [from / to], space: [axis] })
-      : mapped(y, axis, parts(y.dtype === "float64" ? "float64" : "float32", from, to)),
+      : mapped(y, axis, parts(from, to)),
   );
 }
 
 /** Row j: equal weights on part j. */
-function parts(dtype: Float, from: number, to: number): Tensor {
-  const [j, i] = grid(dtype, from, to);
+function parts(from: number, to: number): Tensor {
+  const [j, i] = grid(from, to);
   const one = full(1, j.aval);
   const after = less(e.scale(j, from), e.scale(e.add(i, one), to)); // j·from < (i + 1)·to
   const before = less(e.scale(i, to), e.scale(e.add(j, one), from)); // i·to < (j + 1)·from
-  const inside = convert(and(after, before), dtype);
+  const inside = convert(and(after, before), "float32");
   const count = broadcast(sum(inside, [1]), { dims: j.dims, axes: [0], names: j.names });
   return e.div(inside, count);
 }

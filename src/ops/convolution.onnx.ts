@@ -12,6 +12,7 @@ import type { Each, One, Two } from "../core/op.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
 import { kernelByProducts, WIDE } from "./convolution.products.onnx.ts";
 import type { ConvolveKernelParams, ConvolveParams } from "./convolution.ts";
+import { inSingle } from "./half.onnx.ts";
 import { cut, padded, spreadOut, turned } from "./sliding-window.onnx.ts";
 import { axesOf, elementTable, extent, type WindowAxis } from "./sliding-window.ts";
 
@@ -148,18 +149,18 @@ export function convolveKernelOnnx(
 ): Each<One, OnnxValue> {
   const axes = axesOf(p, xForm.dims.slice(2), p.taps);
   if (isZero(axes, [xForm, yForm, w])) return [g.constant(w.dtype, [], [0])];
-  const input = spreadOut(g, g.exact(x, xForm.dims), p.inputDilation);
-  const result = g.exact(y, yForm.dims);
   const plain = axes.map((axis) => ({
     ...axis,
     length: extent(axis.length, axis.inputDilation),
     inputDilation: 1,
   }));
   const byProducts = p.groups === 1 || dimOf(w, 1) >= WIDE || isSmall(plain);
+  const kernel = byProducts ? kernelByProducts : kernelByConv;
+  const operands = [g.exact(x, xForm.dims), g.exact(y, yForm.dims)];
   return [
-    byProducts
-      ? kernelByProducts(g, input, result, plain, p.groups, w)
-      : kernelByConv(g, input, result, plain, p.groups, w),
+    inSingle(g, operands, w, ([input = x, result = y], form) =>
+      kernel(g, spreadOut(g, input, p.inputDilation), result, plain, p.groups, form),
+    ),
   ];
 }
 

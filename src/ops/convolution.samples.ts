@@ -273,7 +273,7 @@ export function convolveRejects(): readonly Rejection<ConvolveParams>[] {
       "integers",
       [aval("int32", [2, 3, 5]), aval("int32", [4, 3, 2])],
       LINE,
-      "convolve: takes float32, float64, not int32[2, 3, 5]",
+      "convolve: takes float32, float64, float16, bfloat16, not int32[2, 3, 5]",
     ),
     rejects(
       "two dtypes",

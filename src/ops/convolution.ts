@@ -28,6 +28,7 @@ import {
 import { type Aval, aval, dimOf, sameDims, showAval } from "../core/shape.ts";
 import { type Factor, rule, type ShardingRule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add } from "./arithmetic.ts";
 import { batchConvolve, batchKernel } from "./convolution.batch.ts";
 import { evaluateConvolve, evaluateKernel } from "./convolution.evaluate.ts";
 import { convolveKernelOnnx, convolveOnnx } from "./convolution.onnx.ts";
@@ -38,8 +39,7 @@ import {
   convolveSamples,
 } from "./convolution.samples.ts";
 import { convolveKernelStablehlo, convolveStablehlo } from "./convolution.stablehlo.ts";
-import { add } from "./elementwise.ts";
-import { checkDType, FLOATS } from "./families.ts";
+import { checkDType, FLOATS } from "./dtypes.ts";
 import { reshape } from "./layout.ts";
 import {
   axesOf,

@@ -1,10 +1,12 @@
 /** @file Pooling windows as ONNX nodes: the pooling kernels for floats, slices one under the other for integers. */
 
+import { isFloat } from "../core/dtype.ts";
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import type { Each, One } from "../core/op.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
-import { type WindowMaxParams, type WindowSumParams, windowAxes } from "./pool.ts";
+import { inSingle } from "./half.onnx.ts";
 import { LEAST } from "./magnitude.ts";
+import { type WindowMaxParams, type WindowSumParams, windowAxes } from "./pool.ts";
 import { cut, padded, spreadOut } from "./sliding-window.onnx.ts";
 import { elementUnder, extent, type WindowAxis } from "./sliding-window.ts";
 
@@ -80,17 +82,21 @@ export function windowSumOnnx(
   const whole = g.exact(x, xForm.dims);
   if (axes.some(({ inputDilation }) => inputDilation > 1) && underOneTap(axes))
     return [repeated(g, whole, axes)];
-  const input = spreadOut(g, whole, p.inputDilation);
   const plain = axes.map((axis) => ({
     ...axis,
     length: extent(axis.length, axis.inputDilation),
     inputDilation: 1,
   }));
-  if (y.dtype !== "float32") return [bySlices(g, input, plain, "Add", 0)];
-  const bare = prepared(g, input, plain, 0);
-  const size = g.constant(y.dtype, [], [sizeOf(p.taps)]);
-  const mean = averagePool(g, bare.input, bare.axes);
-  return [g.reshape(g.node("Mul", [mean, size], mean), y.dims)];
+  if (!isFloat(y.dtype))
+    return [bySlices(g, spreadOut(g, whole, p.inputDilation), plain, "Add", 0)];
+  return [
+    inSingle(g, [whole], y, ([input = whole], form) => {
+      const bare = prepared(g, spreadOut(g, input, p.inputDilation), plain, 0);
+      const size = g.constant(form.dtype, [], [sizeOf(p.taps)]);
+      const mean = averagePool(g, bare.input, bare.axes);
+      return g.reshape(g.node("Mul", [mean, size], mean), form.dims);
+    }),
+  ];
 }
 
 /** Whether elements stand so far apart that no window sees two: the way back of windows that do not overlap. */

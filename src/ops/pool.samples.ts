@@ -234,7 +234,7 @@ export function windowArgMaxRejects(): readonly Rejection<WindowMaxParams>[] {
       "integers",
       [aval("int32", [4])],
       MAX_LINE,
-      "windowArgMax: takes float32, float64, not int32[4]",
+      "windowArgMax: takes float32, float64, float16, bfloat16, not int32[4]",
     ),
   ];
 }

@@ -3,8 +3,8 @@
 import type { HloEmitter, HloValue } from "../core/lowering.ts";
 import type { Each, One } from "../core/op.ts";
 import { type Aval, aval, sizeOf } from "../core/shape.ts";
-import type { WindowMaxParams, WindowSumParams } from "./pool.ts";
 import { LEAST } from "./magnitude.ts";
+import type { WindowMaxParams, WindowSumParams } from "./pool.ts";
 
 /** Attributes of a window along the last axes; leading axes have a window of one element. */
 function attributesOf(rank: number, p: WindowMaxParams | WindowSumParams): string {

@@ -14,7 +14,7 @@ import { asIs, defineOp, linear, notLinear, type One, type Op, zeroTangent } fro
 import { type Aval, aval, showAval, sizeOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { checkDType, FLOATS, NUMBERS } from "./families.ts";
+import { checkDType, FLOATS, NUMBERS } from "./dtypes.ts";
 import { gather } from "./indexing.ts";
 import { reshape } from "./layout.ts";
 import { windowArgMaxOnnx, windowMaxOnnx, windowSumOnnx } from "./pool.onnx.ts";
