@@ -6,6 +6,8 @@ import { argMaxOp } from "./arg-max.ts";
 import * as arithmetic from "./arithmetic.ts";
 import { attendOp } from "./attention.ts";
 import * as bits from "./bits.ts";
+import * as device from "./collectives.device.ts";
+import * as collectives from "./collectives.ts";
 import { contractOp } from "./contract.ts";
 import { checkpointOp } from "./control/checkpoint.ts";
 import { customJvpOp, customVjpOp, linearCallOp } from "./control/custom.ts";
@@ -123,6 +125,12 @@ export const OPS: readonly Op[] = [
   customJvpOp,
   customVjpOp,
   linearCallOp,
+  collectives.allReduceOp,
+  collectives.allGatherOp,
+  collectives.reduceScatterOp,
+  collectives.allToAllOp,
+  device.collectivePermuteOp,
+  device.partitionIdOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */
