@@ -18,7 +18,7 @@ import { jit } from "../src/engines/jit.ts";
 import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
 import { referenceEngine } from "../src/engines/reference/reference.ts";
 import { printStablehlo } from "../src/engines/xla/stablehlo.ts";
-import { einsum } from "../src/numpy/index.ts";
+import { einsum, scan, whileLoop } from "../src/numpy/index.ts";
 import { add, mul, sub } from "../src/ops/arithmetic.ts";
 import {
   collectivePermute,
@@ -37,6 +37,8 @@ import {
   reduceScatterOp,
 } from "../src/ops/collectives.ts";
 import { full, literal } from "../src/ops/creation.ts";
+import { reshape } from "../src/ops/layout.ts";
+import { less } from "../src/ops/logic.ts";
 import { sum } from "../src/ops/reduce.ts";
 import { OPS, OPS_BY_NAME } from "../src/ops/registry.ts";
 import { directions } from "../src/testing/laws.ts";
@@ -53,7 +55,9 @@ import {
   pullbackTogether,
   runTogether,
   slopeTogether,
+  zipped,
 } from "../src/testing/together.ts";
+import { jvp } from "../src/transforms/jvp.ts";
 import { simplify } from "../src/transforms/simplify.ts";
 import { vjp } from "../src/transforms/vjp.ts";
 
@@ -499,6 +503,99 @@ describe("a per-device program", () => {
       }
       "
     `);
+  });
+});
+
+describe("inside loops and branches", () => {
+  const ALL: Groups = [[0, 1, 2, 3]];
+  const inputs = lists([1], [2], [3], [4]);
+  const shift = {
+    devices: 4,
+    pairs: [
+      [0, 1],
+      [1, 2],
+      [2, 3],
+      [3, 0],
+    ],
+  } as const;
+
+  test("a loop of shifts carries every number round the ring", () => {
+    const f = (x: Tensor) => {
+      const [end, seen] = scan(
+        (carry: Tensor) => {
+          const next = collectivePermute(carry, shift);
+          return [next, next];
+        },
+        x,
+        [],
+        { length: 3 },
+      );
+      return [end, seen];
+    };
+    const results = runTogether("ring", (x) => f(need(x)), inputs);
+    expect(results.map((own) => own.map((y) => [...y.data]))).toEqual([
+      [[2], [4, 3, 2]],
+      [[3], [1, 4, 3]],
+      [[4], [2, 1, 4]],
+      [[1], [3, 2, 1]],
+    ]);
+  });
+
+  test("a loop runs on until all devices agree to stop", () => {
+    const total = (x: Tensor) => reshape(allReduce(x, ALL), []);
+    const f = (x: Tensor) => [
+      whileLoop(
+        (carry: Tensor) => less(total(carry), full(50, aval("float32", []))),
+        (carry: Tensor) => add(carry, carry),
+        x,
+      ),
+    ];
+    expect(contents(runTogether("while", (x) => f(need(x)), inputs))).toEqual([
+      [8],
+      [16],
+      [24],
+      [32],
+    ]);
+  });
+
+  test("the pullback of a loop is its transpose over all devices", () => {
+    const f = (x: Tensor) => [
+      scan((carry: Tensor) => [mul(allReduce(carry, PAIRS), add(carry, x)), []], x, [], {
+        length: 3,
+      })[0],
+    ];
+    const doubles = inputs.map((own) =>
+      own.map((x) => ({
+        ...x,
+        dtype: "float64" as const,
+        data: Float64Array.from(x.data as Float32Array, (v) => v / 4),
+      })),
+    );
+    const [v, ct] = [directionsTogether(doubles, 1), directionsTogether(doubles, 2)];
+    const forward = runTogether(
+      "jvp",
+      (...xs) => jvp(f, [need(xs[0])], [need(xs[1])])[1],
+      zipped(doubles, v),
+    );
+    const back = runTogether(
+      "vjp",
+      (...xs) => vjp(f, need(xs[0]))[1]([need(xs[1])]),
+      zipped(doubles, ct),
+    );
+    expect(innerTogether(back, v)).toBeCloseTo(innerTogether(ct, forward), 9);
+  });
+
+  test("devices that part ways are told apart", () => {
+    const f = (x: Tensor) => [
+      whileLoop(
+        (carry: Tensor) => less(reshape(carry, []), full(3, aval("float32", []))),
+        (carry: Tensor) => add(carry, allReduce(full(1, carry.aval), ALL)),
+        x,
+      ),
+    ];
+    expect(() => runTogether("apart", (x) => f(need(x)), inputs)).toThrow(
+      "interpretTogether: inside while, the devices do not come to the same collective.",
+    );
   });
 });
 

@@ -9,7 +9,7 @@
 import { EngineError, ShapeError } from "./errors.ts";
 import type { HloEmitter, HloValue, OnnxEmitter, OnnxValue } from "./lowering.ts";
 import type { NdArray } from "./ndarray.ts";
-import { defineOp, type Each, type Many, type Op } from "./op.ts";
+import type { Each, Many, Op } from "./op.ts";
 import { mapPrograms } from "./program.ts";
 import type { Sample } from "./samples.ts";
 import type { Aval } from "./shape.ts";
@@ -57,16 +57,44 @@ export type CollectiveRules<P, I extends Many, O extends Many> = Omit<
   ): Each<O, HloValue>;
 };
 
+/** A collective that one device came to while it computed by itself, inside a loop or a branch. */
+export interface Question {
+  readonly op: CollectiveOp;
+  readonly params: unknown;
+  readonly inputs: readonly NdArray[];
+  readonly outputs: readonly Aval[];
+}
+
+let answering: ((question: Question) => readonly NdArray[]) | undefined;
+
+/** Runs what one device computes by itself; its collectives ask `answer` rather than refuse. */
+export function withAnswers<T>(
+  answer: (question: Question) => readonly NdArray[],
+  run: () => T,
+): T {
+  const before = answering;
+  answering = answer;
+  try {
+    return run();
+  } finally {
+    answering = before;
+  }
+}
+
 /** Completes the record of a collective. */
 export function defineCollective<P, I extends Many, O extends Many>(
   rules: CollectiveRules<P, I, O>,
 ): CollectiveOp<P, I, O> {
   const { onnx, stablehlo, ...own } = rules;
-  const op = defineOp<P, I, O>({
+  const op: CollectiveOp<P, I, O> = {
     ...own,
     // Collectives are what partitioning writes, not what it reads: nothing in them may be split again.
     shard: (inputs, outputs, params) => replicated(ranks(inputs), ranks(outputs), params),
     evaluate(inputs, params, outputs) {
+      if (!rules.alone(params) && answering !== undefined) {
+        const question = { op, params, inputs, outputs } as unknown as Question;
+        return answering(question) as unknown as Each<O, NdArray>;
+      }
       refuseOneDevice(rules, params);
       const devices = Array.from({ length: rules.devices(params) }, () => inputs);
       return rules.together(devices, params, outputs)[0] ?? ([] as unknown as Each<O, NdArray>);
@@ -78,8 +106,8 @@ export function defineCollective<P, I extends Many, O extends Many>(
       },
       stablehlo,
     },
-  });
-  return { ...own, ...op };
+  };
+  return op;
 }
 
 function ranks(forms: readonly unknown[]): number[] {
