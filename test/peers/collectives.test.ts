@@ -13,12 +13,12 @@ import { random, type Sample, sample } from "../../src/core/samples.ts";
 import { aval } from "../../src/core/shape.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
 import { printStablehlo } from "../../src/engines/xla/stablehlo.ts";
-import { einsum, gelu, softmax, topK } from "../../src/numpy/index.ts";
-import { mul } from "../../src/ops/arithmetic.ts";
-import { partitionId } from "../../src/ops/collectives.device.ts";
+import { einsum, gelu, scan, softmax, topK, whileLoop } from "../../src/numpy/index.ts";
+import { add, mul } from "../../src/ops/arithmetic.ts";
+import { collectivePermute, partitionId } from "../../src/ops/collectives.device.ts";
 import { allGather, allReduce, allReduceMean, reduceScatter } from "../../src/ops/collectives.ts";
 import { full } from "../../src/ops/creation.ts";
-import { convert } from "../../src/ops/logic.ts";
+import { convert, less } from "../../src/ops/logic.ts";
 import { sum } from "../../src/ops/reduce.ts";
 import { OPS } from "../../src/ops/registry.ts";
 import { difference, type Tolerance } from "../../src/testing/matchers.ts";
@@ -152,6 +152,52 @@ function layerCases(): readonly Case[] {
   ];
 }
 
+/** Collectives inside a loop of fixed length and one that all devices agree to end, with a derivative. */
+function loopCases(): readonly Case[] {
+  const groups = EIGHT["rows of 2 × 4"] ?? [];
+  const ring = {
+    devices: 8,
+    pairs: Array.from({ length: 8 }, (_, i) => [i, (i + 1) % 8] as const),
+  };
+  const looped = (x: Tensor) =>
+    scan(
+      (carry: Tensor) => {
+        const next = mul(collectivePermute(carry, ring), allReduceMean(x, groups));
+        return [next, next];
+      },
+      x,
+      [],
+      { length: 3 },
+    );
+  const grown = (x: Tensor) => {
+    const total = (y: Tensor) => sum(allReduce(y, EIGHT["all eight"] ?? []), [0]);
+    const small = (y: Tensor) => less(total(mul(y, y)), full(100, aval("float32", [])));
+    return whileLoop(small, (y: Tensor) => add(y, y), x);
+  };
+  const zero = { dtype: "float32" as const, dims: [3], data: new Float32Array(3) };
+  const inputs = directionsTogether(Array(8).fill([zero]), 60);
+  const seeds = directionsTogether(Array(8).fill([zero]), 80);
+  const made = (
+    label: string,
+    f: (...xs: Tensor[]) => readonly Tensor[],
+    own: PerDevice,
+  ): Case => ({
+    group: "loops on 8 devices",
+    label,
+    program: programLike("loop", f, own),
+    inputs: own,
+  });
+  return [
+    made("a ring of shifts", (x = missing()) => looped(x), inputs),
+    made(
+      "its pullback",
+      (x = missing(), ct = missing()) => vjp((y: Tensor) => looped(y)[0], x)[1](ct),
+      zipped(inputs, seeds),
+    ),
+    made("until all agree", (x = missing()) => [grown(x)], inputs),
+  ];
+}
+
 function missing(): never {
   throw new Error("an input is missing");
 }
@@ -161,6 +207,7 @@ const cases = [
     [...op.deviceSamples(), ...samplesOnEight(op)].flatMap((one) => casesOf(op, one)),
   ),
   ...layerCases(),
+  ...loopCases(),
 ];
 const started = await XlaProcess.start();
 
