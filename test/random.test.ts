@@ -1,7 +1,7 @@
 /** @file Random numbers: JAX's answers, their distributions, and equal draws on every engine. */
 
 import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { interpretTogether } from "../src/core/interpret-together.ts";
 import type { Tensor } from "../src/core/tensor.ts";
 import type { Engine } from "../src/engines/engine.ts";
@@ -21,15 +21,27 @@ import { vmap } from "../src/transforms/vmap.ts";
 
 const onnx = await createOnnxEngine();
 const ENGINES: readonly Engine[] = [referenceEngine, onnx];
-const draw = (engine: Engine, f: (key: Tensor) => Tensor, seed = 42) =>
+type Drawing = (key: Tensor) => Tensor;
+const draw = (engine: Engine, f: Drawing, seed = 42) =>
   jit(f, { name: "draw", engine })(random.key(seed));
+
+/** Several draws from one key in one program: what they share is computed once. */
+async function drawAll(
+  engine: Engine,
+  draws: readonly (readonly [name: string, f: Drawing])[],
+  seed = 42,
+): Promise<ReadonlyMap<string, readonly number[]>> {
+  const f = jit((key: Tensor) => draws.map(([, each]) => each(key)), { name: "draws", engine });
+  const results = await f(random.key(seed));
+  return new Map(draws.map(([name], i) => [name, numbers(need(results[i]))]));
+}
 
 const RECORDED: { readonly draws: Readonly<Record<string, readonly number[]>> } = JSON.parse(
   readFileSync(new URL("recorded/random.json", import.meta.url), "utf8"),
 );
 
 interface Draw {
-  readonly f: (key: Tensor) => Tensor;
+  readonly f: Drawing;
   /** Largest error relative to the larger of 1 and the number; 0 when absent: bit for bit. */
   readonly error?: number;
 }
@@ -143,8 +155,16 @@ describe.each(ENGINES.map((engine) => ({ name: engine.name, engine })))("$name",
   const ours = Object.entries(DRAWS).filter(
     ([name]) => engine === referenceEngine || !name.includes("float64"),
   );
-  test.each(ours)("draws JAX's %s", async (name, { f, error = 0 }) => {
-    const actual = numbers(await draw(engine, f));
+  let drawn: ReadonlyMap<string, readonly number[]> = new Map();
+  beforeAll(async () => {
+    drawn = await drawAll(
+      engine,
+      ours.map(([name, { f }]) => [name, f]),
+    );
+  });
+
+  test.each(ours)("draws JAX's %s", (name, { error = 0 }) => {
+    const actual = drawn.get(name) ?? [];
     const expected = RECORDED.draws[name] ?? [];
     expect(actual.length).toBe(expected.length);
     expected.forEach((y, i) => {
@@ -170,7 +190,6 @@ function normalBelow(x: number): number {
 describe("20,000 draws", () => {
   const count = 20_000;
   const few = 3000;
-  const sample = async (f: (key: Tensor) => Tensor) => numbers(await draw(onnx, f, 7));
 
   /** Kolmogorov and Smirnov: the largest gap between the drawn and the exact distribution function. */
   function largestGap(list: readonly number[], below: (x: number) => number): number {
@@ -184,7 +203,7 @@ describe("20,000 draws", () => {
 
   const truncated = (x: number) =>
     (normalBelow(x) - normalBelow(-1)) / (normalBelow(2) - normalBelow(-1));
-  test.each<[string, (key: Tensor) => Tensor, (x: number) => number]>([
+  const continuous: readonly [string, Drawing, (x: number) => number][] = [
     ["uniform", (key) => random.uniform(key, [count], { low: -1, high: 3 }), (x) => (x + 1) / 4],
     ["normal", (key) => random.normal(key, [count]), normalBelow],
     [
@@ -230,9 +249,10 @@ describe("20,000 draws", () => {
       (x) => (x < 0 ? Math.exp(x) / 2 : 1 - Math.exp(-x) / 2),
     ],
     ["logistic", (key) => random.logistic(key, [count]), (x) => 1 / (1 + Math.exp(-x))],
-  ])("of %s numbers have its distribution function", async (_name, f, below) => {
+  ];
+  test.each(continuous)("of %s numbers have its distribution function", (name, _f, below) => {
     // Beyond 1.95 / √n the chance is 1 in 1,000; the seed is fixed.
-    const list = await sample(f);
+    const list = need(drawn.get(name));
     expect(largestGap(list, below)).toBeLessThan(1.95 / Math.sqrt(list.length));
   });
 
@@ -247,7 +267,7 @@ describe("20,000 draws", () => {
   }
 
   const even = (n: number) => Array<number>(n).fill(1 / n);
-  test.each<[string, (key: Tensor) => Tensor, readonly number[], number]>([
+  const discrete: readonly [string, Drawing, readonly number[], number][] = [
     ["coin", (key) => random.bernoulli(key, 0.3, [count]), [0.7, 0.3], 0],
     ["integer", (key) => random.randint(key, [count], { low: -3, high: 4 }), even(7), -3],
     [
@@ -269,13 +289,20 @@ describe("20,000 draws", () => {
       even(5),
       0,
     ],
-  ])("of a %s come as often as they should", async (_name, f, probabilities, first) => {
+  ];
+  test.each(discrete)("of a %s come as often as they should", (name, _f, probabilities, first) => {
     // χ² with up to 6 degrees of freedom exceeds 22.5 once in 1,000.
-    expect(chiSquare(await sample(f), probabilities, first)).toBeLessThan(22.5);
+    expect(chiSquare(need(drawn.get(name)), probabilities, first)).toBeLessThan(22.5);
   });
 
-  test("of signs are balanced", async () => {
-    const signs = await sample((key) => random.rademacher(key, [count]));
+  let drawn: ReadonlyMap<string, readonly number[]> = new Map();
+  beforeAll(async () => {
+    const all = [...continuous, ...discrete].map(([name, f]) => [name, f] as const);
+    drawn = await drawAll(onnx, [...all, ["signs", (key) => random.rademacher(key, [count])]], 7);
+  });
+
+  test("of signs are balanced", () => {
+    const signs = need(drawn.get("signs"));
     expect(signs.every((x) => Math.abs(x) === 1)).toBe(true);
     // The standard deviation of the sum is √20,000 = 141.
     expect(Math.abs(signs.reduce((a, b) => a + b))).toBeLessThan(3.3 * 141);
@@ -288,7 +315,9 @@ describe("20,000 draws", () => {
       [-Infinity, -4],
       [5, Infinity],
     ] as const) {
-      const list = await sample((key) => random.truncatedNormal(key, [1000], { low, high }));
+      const list = numbers(
+        await draw(onnx, (key) => random.truncatedNormal(key, [1000], { low, high }), 7),
+      );
       expect(list.every((x) => x > Math.fround(low) && x < Math.fround(high))).toBe(true);
       expect(Math.max(...list.map(Math.abs))).toBeLessThan(6);
     }
@@ -369,12 +398,12 @@ function need<T>(x: T | undefined): T {
 }
 
 describe("on both engines", () => {
-  const both = async (f: (key: Tensor) => Tensor) => [
+  const both = async (f: Drawing) => [
     numbers(await draw(referenceEngine, f)),
     numbers(await draw(onnx, f)),
   ];
 
-  test.each<[string, (key: Tensor) => Tensor]>([
+  test.each<[string, Drawing]>([
     ["bits", (key) => random.bits(key, [10, 100])],
     ["uniform numbers", (key) => random.uniform(key, [10, 10, 10], { low: -2, high: 5 })],
     ["float16 numbers", (key) => random.uniform(key, [100], { dtype: "float16" })],
@@ -388,7 +417,7 @@ describe("on both engines", () => {
     expect(y).toEqual(x);
   });
 
-  test.each<[string, (key: Tensor) => Tensor]>([
+  test.each<[string, Drawing]>([
     ["normal", (key) => random.normal(key, [1000])],
     ["exponential", (key) => random.exponential(key, [1000])],
     ["Gumbel", (key) => random.gumbel(key, [1000])],
@@ -402,7 +431,7 @@ describe("on both engines", () => {
 });
 
 describe("a key", () => {
-  const bits = async (f: (key: Tensor) => Tensor, seed: number) =>
+  const bits = async (f: Drawing, seed: number) =>
     numbers(await draw(referenceEngine, (key) => random.bits(f(key), [4]), seed));
 
   test("of a large seed keeps all its bits", async () => {
@@ -462,9 +491,9 @@ describe("permutations", () => {
 });
 
 describe("refuses", () => {
-  const refused = (f: (key: Tensor) => Tensor) => draw(referenceEngine, f);
+  const refused = (f: Drawing) => draw(referenceEngine, f);
 
-  test.each<[string, (key: Tensor) => Tensor, string]>([
+  test.each<[string, Drawing, string]>([
     [
       "integers as uniform numbers",
       (key) => random.uniform(key, [2], { dtype: "int32" }),
