@@ -57,6 +57,7 @@ export const OPS: readonly Op[] = [
   creation.broadcastOp,
   layout.reshapeOp,
   layout.transposeOp,
+  layout.reverseOp,
   pieces.sliceOp,
   pieces.padOp,
   pieces.concatenateOp,
