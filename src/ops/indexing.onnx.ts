@@ -1,6 +1,7 @@
-/** @file scatter-add as ONNX nodes. The obvious node is wrong, so there are three ways, by what is known. */
+/** @file scatter-add, and what other scatters share, as ONNX nodes. The obvious node is wrong, so there are three ways, by what is known. */
 
 import { dtypeFacts } from "../core/dtype.ts";
+import { isFloat } from "../core/dtype.ts";
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import type { Each, One, Two } from "../core/op.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
@@ -71,13 +72,12 @@ export function scatterAddOnnx(
   const width = sizeOf(uForm.dims.slice(iForm.dims.length));
   const rows = g.reshape(g.exact(updates, uForm.dims), [count, width]);
   const table = aval(y.dtype, [batches * size, width]);
-  const inPieces = distinct > 0 && distinct <= MOST_PIECES && count % distinct === 0;
-  const small = batches === 1 && count * size * width <= LARGEST_PRODUCT;
-  const sum = inPieces
-    ? scatterPieces(g, rows, flat, table, distinct)
+  const small = isFloat(y.dtype) && batches === 1 && count * size * width <= LARGEST_PRODUCT;
+  const sum = fewPieces(distinct, count)
+    ? scatterPieces(g, zeroTable(g, table), rows, flat, distinct, "add")
     : small
       ? productWithOneHot(g, rows, flat, table)
-      : scatterElements(g, rows, flat, table);
+      : scatterElements(g, zeroTable(g, table), rows, flat, "add");
   return [g.reshape(sum, y.dims)];
 }
 
@@ -89,12 +89,17 @@ function zeroTable(g: OnnxEmitter, table: Aval): OnnxValue {
   );
 }
 
-function scatterPieces(
+/** How an update meets what stands at its place. */
+export type Reduction = "none" | "add" | "max" | "min";
+
+/** One ScatterND per piece of distinct places, one after another. */
+export function scatterPieces(
   g: OnnxEmitter,
+  table: OnnxValue,
   rows: OnnxValue,
   flat: OnnxValue,
-  table: Aval,
   pieces: number,
+  reduction: Reduction,
 ): OnnxValue {
   const count = dimOf(flat, 0);
   const long = g.node("Cast", [g.reshape(flat, [count, 1])], aval("int64", [count, 1]), {
@@ -114,9 +119,16 @@ function scatterPieces(
   const places = cut(long);
   return cut(rows).reduce(
     (sum, piece, i) =>
-      g.node("ScatterND", [sum, places[i] ?? long, piece], table, { reduction: { string: "add" } }),
-    zeroTable(g, table),
+      g.node("ScatterND", [sum, places[i] ?? long, piece], table, {
+        reduction: { string: reduction },
+      }),
+    table,
   );
+}
+
+/** Whether ScatterND may be used: see the three ways above. */
+export function fewPieces(distinct: number, count: number): boolean {
+  return distinct > 0 && distinct <= MOST_PIECES && count % distinct === 0;
 }
 
 function productWithOneHot(
@@ -138,11 +150,18 @@ function productWithOneHot(
   return g.node("Gemm", [oneHot, rows], table, { transA: { int: 1 }, transB: { int: 0 } });
 }
 
-function scatterElements(g: OnnxEmitter, rows: OnnxValue, flat: OnnxValue, table: Aval): OnnxValue {
+/** Updates one after another in their order. */
+export function scatterElements(
+  g: OnnxEmitter,
+  table: OnnxValue,
+  rows: OnnxValue,
+  flat: OnnxValue,
+  reduction: Reduction,
+): OnnxValue {
   const column = g.reshape(flat, [dimOf(flat, 0), 1]);
   const places = g.exact(column, rows.dims);
-  return g.node("ScatterElements", [zeroTable(g, table), places, rows], table, {
+  return g.node("ScatterElements", [table, places, rows], table, {
     axis: { int: 0 },
-    reduction: { string: "add" },
+    reduction: { string: reduction },
   });
 }

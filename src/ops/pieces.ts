@@ -233,7 +233,8 @@ export const padOp: Op<PadParams, One, One> = defineOp<PadParams, One, One>({
       sample("between one and none", [random(1, 0)], by([0, 2], [1, 0], [3, 3])),
       sample("cut away whole", [random(3)], by([-5], [4], [0])),
       sample("cut to nothing", [random(3)], by([-2], [-1], [0])),
-      sample("another value", [random(2, 2)], by([1, 0], [0, -1], [1, 0], -Infinity)),
+      sample("another value", [random(2, 2)], by([1, 0], [0, -1], [1, 0], 0.5)),
+      sample("less than all", [random(3)], by([1], [1], [0], -Infinity), false),
       sample("integers", [integers(-9, 9, 3)], by([1], [1], [1], 7), false),
       sample("truth", [booleans(3)], by([1], [0], [1], 1), false),
     ];

@@ -19,6 +19,7 @@ import * as pieces from "./pieces.ts";
 import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
 import * as reduce from "./reduce.ts";
 import * as softmax from "./softmax.ts";
+import * as scatter from "./scatter.ts";
 
 /** Every op, in the order of the families. */
 export const OPS: readonly Op[] = [
@@ -87,6 +88,9 @@ export const OPS: readonly Op[] = [
   customJvpOp,
   customVjpOp,
   linearCallOp,
+  scatter.scatterSetOp,
+  scatter.scatterMaxOp,
+  scatter.scatterMinOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */
