@@ -10,6 +10,7 @@ import { scanOp } from "./control/scan.ts";
 import { switchOp } from "./control/switch.ts";
 import { whileOp } from "./control/while.ts";
 import * as creation from "./creation.ts";
+import * as dynamic from "./dynamic.ts";
 import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
 import * as layout from "./layout.ts";
@@ -91,6 +92,8 @@ export const OPS: readonly Op[] = [
   scatter.scatterSetOp,
   scatter.scatterMaxOp,
   scatter.scatterMinOp,
+  dynamic.dynamicSliceOp,
+  dynamic.dynamicUpdateSliceOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */
