@@ -12,6 +12,7 @@ import { whileOp } from "./control/while.ts";
 import * as creation from "./creation.ts";
 import * as dynamic from "./dynamic.ts";
 import * as elementwise from "./elementwise.ts";
+import * as fft from "./fft.ts";
 import * as indexing from "./indexing.ts";
 import * as layout from "./layout.ts";
 import * as logic from "./logic.ts";
@@ -94,6 +95,9 @@ export const OPS: readonly Op[] = [
   scatter.scatterMinOp,
   dynamic.dynamicSliceOp,
   dynamic.dynamicUpdateSliceOp,
+  fft.fftOp,
+  fft.fftOfRealOp,
+  fft.fftToRealOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */
