@@ -26,7 +26,7 @@ export type Plan =
 /** Longest transform by one matrix. */
 const LONGEST_MATRIX = 256;
 /** What a stage costs beside its product, in elements of a matrix row. */
-const STAGE = 64;
+const STAGE = 128;
 
 const plans = new Map<number, { readonly plan: Plan; readonly cost: number }>();
 
@@ -45,7 +45,7 @@ function planned(n: number): { readonly plan: Plan; readonly cost: number } {
     const { plan: first, cost } = planned(n / last);
     choices.push({ plan: { kind: "split", n, first, last }, cost: cost + last + STAGE });
   }
-  if (n > LONGEST_MATRIX) {
+  if (smoothLength(n) !== n) {
     const inner = planned(smoothLength(2 * n - 1));
     choices.push({
       plan: { kind: "chirp", n, inner: inner.plan },
