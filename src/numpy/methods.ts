@@ -6,6 +6,7 @@ import { stopGradient } from "../ops/elementwise.ts";
 import { broadcastTo, type TensorLike } from "./align.ts";
 import * as a from "./arithmetic.ts";
 import * as l from "./layout.ts";
+import * as p from "./pieces.ts";
 import * as r from "./reduce.ts";
 
 /** What every tensor can do. Each method is the function of the same name with `this` first. */
@@ -102,7 +103,7 @@ const methods: {
     return l.reshape(this, dims, axes);
   },
   slice(axis, start, end) {
-    return l.slice(this, axis, start, end);
+    return p.slice(this, axis, start, end);
   },
   broadcastTo(like) {
     return broadcastTo(this, like);
