@@ -1,7 +1,7 @@
 /** @file Writing by index: rows, elements along an axis, boxes, and sums over segments. Indices are clamped. */
 
-import { type DType, isFloat } from "../core/dtype.ts";
-import { ShapeError } from "../core/errors.ts";
+import { isFloat } from "../core/dtype.ts";
+import { DTypeError, ShapeError } from "../core/errors.ts";
 import { aval, axisOf, dimOf, showAval, without } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { broadcast, full, fullLike } from "../ops/creation.ts";
@@ -161,18 +161,16 @@ export function segmentMean(x: Tensor, segments: Segments): Tensor {
   return div(total, broadcast(reshape(least, least.dims), { ...total.aval, axes: [0] }));
 }
 
-const ENDS: Readonly<Partial<Record<DType, number>>> = { int32: 2 ** 31, int64: 2 ** 63 };
-
 /** What every number is larger than (for −1), or smaller than (for 1). */
-function beyond(dtype: DType, sign: 1 | -1): number {
-  if (isFloat(dtype)) return sign * Infinity;
-  const end = ENDS[dtype] ?? 0;
-  return sign === -1 ? -end : end - 1;
+function beyond(x: Tensor, sign: 1 | -1): number {
+  if (isFloat(x.dtype)) return sign * Infinity;
+  if (x.dtype === "int32") return sign === 1 ? 2 ** 31 - 1 : -(2 ** 31);
+  throw new DTypeError("DTYPE-01", `segmentMax: takes floats and int32, not ${showAval(x.aval)}`);
 }
 
 function segmentExtreme(x: Tensor, { of, count, as }: Segments, sign: 1 | -1): Tensor {
   const form = aval(x.dtype, [count, ...x.dims.slice(1)], [as ?? null, ...x.names.slice(1)]);
-  const start = full(beyond(x.dtype, sign), form);
+  const start = full(beyond(x, sign), form);
   const write = sign === -1 ? s.scatterMax : s.scatterMin;
   return write(start, x, of, { batchDims: 0, distinct: 0 });
 }

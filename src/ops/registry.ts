@@ -15,6 +15,7 @@ import * as elementwise from "./elementwise.ts";
 import * as fft from "./fft.ts";
 import * as indexing from "./indexing.ts";
 import * as layout from "./layout.ts";
+import * as linalg from "./linalg.ts";
 import * as logic from "./logic.ts";
 import * as normalisation from "./normalisation.ts";
 import * as pieces from "./pieces.ts";
@@ -98,6 +99,10 @@ export const OPS: readonly Op[] = [
   fft.fftOp,
   fft.fftOfRealOp,
   fft.fftToRealOp,
+  linalg.triangularSolveOp,
+  linalg.solveOp,
+  linalg.choleskyOp,
+  linalg.slogdetOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */
