@@ -15,6 +15,7 @@ export * from "./indexing.ts";
 export * from "./layout.ts";
 export * from "./normalisation.ts";
 export * from "./ragged-dot.ts";
+export * as linalg from "./linalg.ts";
 export * from "./pieces.ts";
 export * as random from "./random.ts";
 export * from "./reduce.ts";

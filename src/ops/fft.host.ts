@@ -29,23 +29,34 @@ export function smallestFactor(n: number): number {
  */
 export function hostFft(x: ComplexList, sign: Sign): ComplexList {
   const n = x.re.length;
-  if (n <= 1) return x;
+  const roots = { re: new Float64Array(n), im: new Float64Array(n) };
+  for (let t = 0; t < n; t++) [roots.re[t], roots.im[t]] = rootOfUnity(t, n, sign);
+  return transformed(x, roots, 0, 1);
+}
+
+/** The transform of every `step`-th element from `start`. */
+function transformed(x: ComplexList, roots: ComplexList, start: number, step: number): ComplexList {
+  const all = x.re.length;
+  const n = all / step;
+  const out = { re: new Float64Array(n), im: new Float64Array(n) };
+  if (n <= 1) {
+    out.re.set(x.re.subarray(start, start + n));
+    out.im.set(x.im.subarray(start, start + n));
+    return out;
+  }
   const p = smallestFactor(n);
   const m = n / p;
-  const parts = Array.from({ length: p }, (_, b) => {
-    const every = (list: Float64Array) =>
-      Float64Array.from({ length: m }, (_, a) => list[p * a + b] ?? 0);
-    return hostFft({ re: every(x.re), im: every(x.im) }, sign);
-  });
-  const roots = Array.from({ length: n }, (_, t) => rootOfUnity(t, n, sign));
-  const out = { re: new Float64Array(n), im: new Float64Array(n) };
-  for (let k = 0; k < n; k++) {
-    parts.forEach(({ re, im }, b) => {
-      const [c = 0, s = 0] = roots[(b * k) % n] ?? [];
-      const [u, v] = [re[k % m] ?? 0, im[k % m] ?? 0];
+  for (let b = 0; b < p; b++) {
+    const { re, im } = transformed(x, roots, start + b * step, step * p);
+    for (let k = 0; k < n; k++) {
+      const t = ((b * k) % n) * step; // e^{±2πi bk/n}, in the table for all
+      const c = roots.re[t] ?? 0;
+      const s = roots.im[t] ?? 0;
+      const u = re[k % m] ?? 0;
+      const v = im[k % m] ?? 0;
       out.re[k] = (out.re[k] ?? 0) + u * c - v * s;
       out.im[k] = (out.im[k] ?? 0) + u * s + v * c;
-    });
+    }
   }
   return out;
 }
