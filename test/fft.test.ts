@@ -1,14 +1,15 @@
 /** @file Fourier transforms: every plan against the sum itself, the engines at long lengths, and NumPy's forms. */
 
 import { describe, expect, test } from "vitest";
-import { decomposed } from "../src/core/decomposition.ts";
+import { interpret } from "../src/core/interpret.ts";
 import { aval } from "../src/core/shape.ts";
 import { fromData, type Tensor, tensor } from "../src/core/tensor.ts";
 import { jit } from "../src/engines/jit.ts";
 import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
-import { interpret, referenceEngine } from "../src/engines/reference/reference.ts";
+import { referenceEngine } from "../src/engines/reference/reference.ts";
 import * as fft from "../src/numpy/fft.ts";
 import { matrixTranspose } from "../src/numpy/linalg.ts";
+import { decomposed } from "../src/ops/decomposition.ts";
 import { type ComplexList, hostFft, rootOfUnity, type Sign } from "../src/ops/fft.host.ts";
 import { type Plan, planOf, smoothLength, transform } from "../src/ops/fft.plan.ts";
 import { double } from "../src/testing/double.ts";

@@ -13,10 +13,10 @@ export { type CheckedEquation, einsum, einsumOf, type OperandsOf } from "./einsu
 export * as fft from "./fft.ts";
 export * from "./indexing.ts";
 export * from "./layout.ts";
-export * from "./normalisation.ts";
-export * from "./ragged-dot.ts";
 export * as linalg from "./linalg.ts";
+export * from "./normalisation.ts";
 export * from "./pieces.ts";
+export * from "./ragged-dot.ts";
 export * as random from "./random.ts";
 export * from "./reduce.ts";
 export * from "./scatter.ts";

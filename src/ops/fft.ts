@@ -6,7 +6,6 @@
  */
 
 import { apply } from "../core/builder.ts";
-import { onnxThrough } from "../core/decomposition.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import { at, forLines, type NdArray, put, zeros } from "../core/ndarray.ts";
 import { defineOp, linear, type MaybeZero, type One, type Op, type Two } from "../core/op.ts";
@@ -15,10 +14,12 @@ import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shap
 import { factorNames, rule, type ShardingRule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { fullLike } from "./creation.ts";
+import { onnxThrough } from "./decomposition.ts";
 import { checkDType, FLOATS, repeat } from "./families.ts";
 import { type ComplexList, hostFft, type Sign } from "./fft.host.ts";
 import { type Asked, type Parts, planOf, transform } from "./fft.plan.ts";
 import { fftOfRealStablehlo, fftStablehlo, fftToRealStablehlo } from "./fft.stablehlo.ts";
+import { inSingle } from "./half.stablehlo.ts";
 import { reshape } from "./layout.ts";
 
 export interface FftParams {
@@ -164,7 +165,7 @@ export const fftOp: Op<FftParams, Two, Two> = defineOp<FftParams, Two, Two>({
       const y = inProducts({ re, im }, p, n, { keep: n, real: false });
       return [y.re, y.im ?? fullLike(y.re, 0)];
     }),
-    stablehlo: fftStablehlo,
+    stablehlo: (h, xs, p, ys) => inSingle<Two, Two>(h, xs, ys, (wide) => fftStablehlo(h, wide, p)),
   },
   samples: () => [
     sample("a row", [random(8), random(8)], along(0)),
@@ -236,7 +237,8 @@ export const fftOfRealOp: Op<RealFftParams, One, Two> = defineOp<RealFftParams, 
       const y = inProducts({ re: x, im: null }, p, p.length, asked);
       return [y.re, y.im ?? fullLike(y.re, 0)];
     }),
-    stablehlo: fftOfRealStablehlo,
+    stablehlo: (h, xs, p, ys) =>
+      inSingle<One, Two>(h, xs, ys, (wide) => fftOfRealStablehlo(h, wide, p)),
   },
   samples: () => [
     sample("an even length", [random(8)], real(0, 8)),
@@ -296,7 +298,8 @@ export const fftToRealOp: Op<RealFftParams, Two, One> = defineOp<RealFftParams, 
     onnx: onnxThrough(([re, im], p: RealFftParams) => [
       inProducts({ re, im }, p, p.length, { keep: p.length, real: true }).re,
     ]),
-    stablehlo: fftToRealStablehlo,
+    stablehlo: (h, xs, p, ys) =>
+      inSingle<Two, One>(h, xs, ys, (wide) => fftToRealStablehlo(h, wide, p)),
   },
   samples: () => [
     sample("an even length", [random(5), random(5)], real(0, 8)),

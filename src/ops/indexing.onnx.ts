@@ -1,7 +1,6 @@
 /** @file scatter-add, and what other scatters share, as ONNX nodes. The obvious node is wrong, so there are three ways, by what is known. */
 
-import { dtypeFacts } from "../core/dtype.ts";
-import { isFloat } from "../core/dtype.ts";
+import { dtypeFacts, isFloat } from "../core/dtype.ts";
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import type { Each, One, Two } from "../core/op.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";

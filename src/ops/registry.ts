@@ -21,8 +21,8 @@ import * as normalisation from "./normalisation.ts";
 import * as pieces from "./pieces.ts";
 import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
 import * as reduce from "./reduce.ts";
-import * as softmax from "./softmax.ts";
 import * as scatter from "./scatter.ts";
+import * as softmax from "./softmax.ts";
 
 /** Every op, in the order of the families. */
 export const OPS: readonly Op[] = [
@@ -75,6 +75,18 @@ export const OPS: readonly Op[] = [
   indexing.gatherOp,
   indexing.scatterAddOp,
   indexing.topKOp,
+  scatter.scatterSetOp,
+  scatter.scatterMaxOp,
+  scatter.scatterMinOp,
+  dynamic.dynamicSliceOp,
+  dynamic.dynamicUpdateSliceOp,
+  fft.fftOp,
+  fft.fftOfRealOp,
+  fft.fftToRealOp,
+  linalg.triangularSolveOp,
+  linalg.solveOp,
+  linalg.choleskyOp,
+  linalg.slogdetOp,
   softmax.softmaxOp,
   softmax.logSoftmaxOp,
   softmax.logSumExpOp,
@@ -91,18 +103,6 @@ export const OPS: readonly Op[] = [
   customJvpOp,
   customVjpOp,
   linearCallOp,
-  scatter.scatterSetOp,
-  scatter.scatterMaxOp,
-  scatter.scatterMinOp,
-  dynamic.dynamicSliceOp,
-  dynamic.dynamicUpdateSliceOp,
-  fft.fftOp,
-  fft.fftOfRealOp,
-  fft.fftToRealOp,
-  linalg.triangularSolveOp,
-  linalg.solveOp,
-  linalg.choleskyOp,
-  linalg.slogdetOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */
