@@ -165,7 +165,8 @@ export function segmentMean(x: Tensor, segments: Segments): Tensor {
 function beyond(x: Tensor, sign: 1 | -1): number {
   if (isFloat(x.dtype)) return sign * Infinity;
   if (x.dtype === "int32") return sign === 1 ? 2 ** 31 - 1 : -(2 ** 31);
-  throw new DTypeError("DTYPE-01", `segmentMax: takes floats and int32, not ${showAval(x.aval)}`);
+  const name = sign === 1 ? "segmentMin" : "segmentMax";
+  throw new DTypeError("DTYPE-01", `${name}: takes floats and int32, not ${showAval(x.aval)}`);
 }
 
 function segmentExtreme(x: Tensor, { of, count, as }: Segments, sign: 1 | -1): Tensor {
