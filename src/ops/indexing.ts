@@ -8,12 +8,21 @@ import { apply } from "../core/builder.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import { at, forLines, put, zeros } from "../core/ndarray.ts";
 import { defineOp, notLinear, type One, type Op, type Two } from "../core/op.ts";
-import { integers, random, rejects, type SampleInput, sample, values } from "../core/samples.ts";
+import {
+  booleans,
+  integers,
+  random,
+  rejects,
+  type SampleInput,
+  sample,
+  values,
+  words,
+} from "../core/samples.ts";
 import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { checkDType, FLOATS, repeat, SIGNED } from "./families.ts";
-import { flatIndices, scatterAddOnnx } from "./indexing.onnx.ts";
+import { gatherOnnx, scatterAddOnnx } from "./indexing.onnx.ts";
 import { gatherStablehlo, scatterAddStablehlo, topKStablehlo } from "./indexing.stablehlo.ts";
 import { reshape } from "./layout.ts";
 
@@ -149,21 +158,7 @@ export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, 
   },
   simplify: () => null,
   lower: {
-    onnx: (g, [x, indices], { batchDims }, { inputs: [xForm, iForm], outputs: [y] }) => {
-      const { flat, batches, rows } = flatIndices(
-        g,
-        g.exact(indices, iForm.dims),
-        iForm,
-        batchDims,
-        dimOf(xForm, batchDims),
-      );
-      const row = xForm.dims.slice(batchDims + 1);
-      const table = g.reshape(g.exact(x, xForm.dims), [batches * rows, ...row]);
-      const chosen = g.node("Gather", [table, flat], aval(y.dtype, [...flat.dims, ...row]), {
-        axis: { int: 0 },
-      });
-      return [g.reshape(chosen, y.dims)];
-    },
+    onnx: (g, xs, { batchDims }, avals) => gatherOnnx(g, xs, batchDims, avals),
     stablehlo: (h, xs, p, ys) => gatherStablehlo(h, xs, p.batchDims, ys),
   },
   samples: () => [
@@ -180,6 +175,10 @@ export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, 
       distinct: 0,
     }),
     sample("nothing", [random(3, 2), integers(0, 3, 0)], { batchDims: 0, distinct: 0 }),
+    sample("no elements", [random(2, 3), integers(0, 3, 2, 0)], { batchDims: 1, distinct: 0 }),
+    sample("no batches", [random(0, 3), integers(0, 3, 0, 2)], { batchDims: 1, distinct: 0 }),
+    sample("truth", [booleans(2, 3), integers(0, 3, 2, 4)], { batchDims: 1, distinct: 0 }, false),
+    sample("words", [words(5), integers(0, 5, 3)], { batchDims: 0, distinct: 0 }, false),
   ],
   rejects: () => [
     rejects(

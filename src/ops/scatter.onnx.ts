@@ -27,7 +27,7 @@ function tables(
 ) {
   const size = dimOf(xForm, batchDims);
   const width = sizeOf(xForm.dims.slice(batchDims + 1));
-  const { flat, batches } = flatIndices(g, g.exact(indices, iForm.dims), iForm, batchDims, size);
+  const { flat, batches } = flatIndices(g, indices, iForm, batchDims, size);
   return {
     table: g.reshape(g.exact(x, xForm.dims), [batches * size, width]),
     rows: g.reshape(g.exact(u, uForm.dims), [dimOf(flat, 0), width]),
