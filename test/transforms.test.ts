@@ -3,9 +3,11 @@
 import { describe, expect, test } from "vitest";
 import { aval } from "../src/core/shape.ts";
 import { type Tensor, tensor } from "../src/core/tensor.ts";
+import { add, mul, neg, scale, sub } from "../src/ops/arithmetic.ts";
 import { contract, labels } from "../src/ops/contract.ts";
 import { broadcast, full, fullLike, literal } from "../src/ops/creation.ts";
-import { add, exp, mul, neg, scale, sub, tanh } from "../src/ops/elementwise.ts";
+import { exp } from "../src/ops/exponential.ts";
+import { tanh } from "../src/ops/hyperbolic.ts";
 import { transpose } from "../src/ops/layout.ts";
 import { convert } from "../src/ops/logic.ts";
 import { sum } from "../src/ops/reduce.ts";

@@ -83,7 +83,7 @@ export interface HloEmitter {
   line(text: string, output: Pick<Aval, "dtype" | "dims">): HloValue;
   /** A line with several results. */
   lines(text: string, outputs: readonly Pick<Aval, "dtype" | "dims">[]): HloValue[];
-  /** Element-wise op in the short form. */
+  /** Element-wise op in the short form; `chlo` ops of one operand too, which have a form of their own. */
   elementwise(
     op: string,
     inputs: readonly HloValue[],

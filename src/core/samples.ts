@@ -64,6 +64,11 @@ export function integers(low: number, high: number, ...dims: number[]): SampleIn
   return { aval: aval("int32", dims), fill: { kind: "integers", low, high } };
 }
 
+/** int64 beyond the range of int32. */
+export function longIntegers(...dims: number[]): SampleInput {
+  return { aval: aval("int64", dims), fill: { kind: "integers", low: -(2 ** 40), high: 2 ** 40 } };
+}
+
 /** uint32 over its whole range. */
 export function words(...dims: number[]): SampleInput {
   return { aval: aval("uint32", dims), fill: { kind: "integers", low: 0, high: 2 ** 32 } };
@@ -76,6 +81,36 @@ export function booleans(...dims: number[]): SampleInput {
 /** Elements written out. */
 export function values(like: Aval, ...elements: number[]): SampleInput {
   return { aval: like, fill: { kind: "values", values: elements } };
+}
+
+/** float32 with one of every kind: NaN, both infinities, both zeros, tiny, ordinary; and `more`. */
+export function specials(...more: number[]): SampleInput {
+  const kinds = [
+    NaN,
+    Infinity,
+    -Infinity,
+    -0,
+    0,
+    1e-6,
+    -1e-6,
+    0.5,
+    -0.5,
+    1,
+    -1,
+    1.5,
+    -2.5,
+    ...more,
+  ];
+  return values(aval("float32", [kinds.length]), ...kinds);
+}
+
+/** Two lists in which every pair of `kinds` stands once. */
+export function pairs(...kinds: number[]): readonly [SampleInput, SampleInput] {
+  const form = aval("float32", [kinds.length ** 2]);
+  return [
+    values(form, ...kinds.flatMap((kind) => kinds.map(() => kind))),
+    values(form, ...kinds.flatMap(() => kinds)),
+  ];
 }
 
 /** The same sample input with axis names. */

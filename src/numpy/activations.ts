@@ -2,9 +2,12 @@
 
 import type { Tensor } from "../core/tensor.ts";
 import { softplus } from "../ops/activations.ts";
+import { add, mul, scale } from "../ops/arithmetic.ts";
 import { fullLike } from "../ops/creation.ts";
-import { add, exp, logistic, maximum, minimum, mul, scale, tanh } from "../ops/elementwise.ts";
+import { exp, logistic } from "../ops/exponential.ts";
+import { tanh } from "../ops/hyperbolic.ts";
 import { less, select } from "../ops/logic.ts";
+import { maximum, minimum } from "../ops/magnitude.ts";
 
 export { gelu, geluErf, softplus } from "../ops/activations.ts";
 

@@ -4,12 +4,13 @@ import { mergeName } from "../core/axes.ts";
 import { ShapeError } from "../core/errors.ts";
 import { type Aval, dimOf, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add } from "../ops/arithmetic.ts";
+import { and } from "../ops/bits.ts";
 import { broadcast, fullLike, iota } from "../ops/creation.ts";
-import { add } from "../ops/elementwise.ts";
+import { reduceMax } from "../ops/extremes.ts";
 import { reshape, transpose } from "../ops/layout.ts";
-import { and, convert, greaterEqual, select } from "../ops/logic.ts";
+import { convert, greaterEqual, select } from "../ops/logic.ts";
 import { slice } from "../ops/pieces.ts";
-import { reduceMax } from "../ops/reduce.ts";
 
 /** A tensor along some axes of `[batch…, head, query, key]`, rising; it is constant along the others. */
 export interface Term {

@@ -3,9 +3,10 @@
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import { type Aval, aval, dimOf, sameDims, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { mul, scale } from "../ops/arithmetic.ts";
 import { attend } from "../ops/attention.ts";
 import { contract } from "../ops/contract.ts";
-import { logistic, mul, scale } from "../ops/elementwise.ts";
+import { logistic } from "../ops/exponential.ts";
 import { reshape } from "../ops/layout.ts";
 import { concatenate, slice, split } from "../ops/pieces.ts";
 import { restore } from "../ops/reduce.ts";

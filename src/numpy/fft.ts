@@ -7,8 +7,8 @@
 import { AxisError, ShapeError } from "../core/errors.ts";
 import { aval, axisOf, dimOf, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, mul, scale } from "../ops/arithmetic.ts";
 import { broadcast, fullLike, literal } from "../ops/creation.ts";
-import { add, mul, scale } from "../ops/elementwise.ts";
 import * as f from "../ops/fft.ts";
 import { pad } from "../ops/pieces.ts";
 import { roll } from "./pieces.ts";

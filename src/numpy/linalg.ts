@@ -7,8 +7,9 @@
 import { ShapeError } from "../core/errors.ts";
 import { sameDims, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, mul, scale, sub } from "../ops/arithmetic.ts";
 import { fullLike } from "../ops/creation.ts";
-import { add, exp, mul, scale, sub } from "../ops/elementwise.ts";
+import { exp } from "../ops/exponential.ts";
 import { reshape, transpose } from "../ops/layout.ts";
 import * as l from "../ops/linalg.ts";
 import { slice } from "../ops/pieces.ts";

@@ -3,11 +3,13 @@
 import { ShapeError } from "../core/errors.ts";
 import { aval, axisOf, dimOf, showAval, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, mul, sub, scale as times } from "../ops/arithmetic.ts";
 import { broadcast, fullLike } from "../ops/creation.ts";
-import { add, mul, rsqrt, stopGradient, sub, scale as times } from "../ops/elementwise.ts";
+import { rsqrt } from "../ops/exponential.ts";
 import { reshape } from "../ops/layout.ts";
 import * as n from "../ops/normalisation.ts";
 import { sum } from "../ops/reduce.ts";
+import { stopGradient } from "../ops/stop-gradient.ts";
 import { onLast } from "./last-axis.ts";
 
 /** What every norm takes. */

@@ -9,12 +9,12 @@ import { between, random, rejects, sample, values } from "../core/samples.ts";
 import { aval } from "../core/shape.ts";
 import { pointwise } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, mul, scale, sub } from "./arithmetic.ts";
 import { fullLike } from "./creation.ts";
-import { add, exp, logistic, mul, scale, sub } from "./elementwise.ts";
+import { checkDType, FLOATS } from "./dtypes.ts";
+import { exp, logistic } from "./exponential.ts";
 import {
   broadcastDims,
-  checkDType,
-  FLOATS,
   type NoParams,
   noParams,
   simplifyElementwise,

@@ -17,9 +17,9 @@ import { random, rejects, sample } from "../core/samples.ts";
 import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
 import { rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add } from "./arithmetic.ts";
 import { contractOnnx, contractStablehlo } from "./contract.lowering.ts";
-import { add } from "./elementwise.ts";
-import { checkDType, FLOATS } from "./families.ts";
+import { checkDType, FLOATS } from "./dtypes.ts";
 import { type TransposeParams, transposeOp } from "./layout.ts";
 
 /** Labels per axis. Every label stands on two of the three sides, or on all. */

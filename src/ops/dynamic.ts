@@ -21,11 +21,12 @@ import { integers, random, rejects, sample, values, words } from "../core/sample
 import { type Aval, aval, dimOf, sameDims, showAval, sizeOf, stridesOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, mul } from "./arithmetic.ts";
 import { broadcast, fullLike, iota, literal } from "./creation.ts";
-import { add, maximum, minimum, mul } from "./elementwise.ts";
 import { type NoParams, noParams, repeat, spread } from "./families.ts";
 import { clamp, gather } from "./indexing.ts";
 import { reshape } from "./layout.ts";
+import { maximum, minimum } from "./magnitude.ts";
 import { concatenate, slice } from "./pieces.ts";
 import { sum } from "./reduce.ts";
 import { scatterSet } from "./scatter.ts";

@@ -2,7 +2,7 @@
 
 import { mergeName } from "../core/axes.ts";
 import { apply } from "../core/builder.ts";
-import type { DType } from "../core/dtype.ts";
+import { type DType, dtypeFacts } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import { at, mapElements, type NdArray, put, zeros, zipElements } from "../core/ndarray.ts";
@@ -19,7 +19,7 @@ import {
   type TransposeRule,
   type Two,
 } from "../core/op.ts";
-import type { Sample } from "../core/samples.ts";
+import { type Fill, type Sample, sample } from "../core/samples.ts";
 import { type Aval, aval, sameDims, showAval } from "../core/shape.ts";
 import { pointwise } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -31,6 +31,7 @@ import {
   fullLike,
   fullOp,
 } from "./creation.ts";
+import { checkDType } from "./dtypes.ts";
 
 /** Params of ops that have none. */
 export type NoParams = Readonly<Record<string, never>>;
@@ -49,22 +50,11 @@ export interface UnaryRules {
   readonly transpose: ((ct: Tensor) => Tensor) | { readonly none: string };
   readonly dtypes: readonly DType[];
   readonly result?: DType;
-  evaluate(x: number): number;
+  evaluate(x: number, dtype: DType): number;
   readonly onnx: string | ((g: OnnxEmitter, x: OnnxValue, output: Aval) => OnnxValue);
   readonly stablehlo: string;
   readonly samples: () => readonly Sample<NoParams>[];
   simplify?(x: Made): Tensor | null;
-}
-
-export const FLOATS: readonly DType[] = ["float32", "float64", "float16", "bfloat16"];
-export const SIGNED: readonly DType[] = [...FLOATS, "int32", "int64"];
-export const NUMBERS: readonly DType[] = [...SIGNED, "uint32"];
-export const BITS: readonly DType[] = ["int32", "int64", "uint32", "bool"];
-export const ALL: readonly DType[] = [...NUMBERS, "bool"];
-
-export function checkDType(name: string, x: Aval, allowed: readonly DType[]): void {
-  if (allowed.includes(x.dtype)) return;
-  throw new DTypeError("DTYPE-01", `${name}: takes ${allowed.join(", ")}, not ${showAval(x)}`);
 }
 
 /** A function of one element. */
@@ -90,7 +80,9 @@ export function unary(name: string, rules: UnaryRules): UnaryOp {
     transpose: transposeRule,
     batch: ([x]) => apply(op, [x], noParams),
     shard: ([x]) => pointwise(x.dims.length, 1, noParams),
-    evaluate: ([x], _params, [y]) => [mapElements(x, y.dtype, rules.evaluate)],
+    evaluate: ([x], _params, [y]) => [
+      mapElements(x, y.dtype, (value) => rules.evaluate(value, x.dtype)),
+    ],
     simplify(inputs, params, outputs) {
       const own = rules.simplify?.(inputs[0]) ?? null;
       return own !== null ? [own] : simplifyElementwise(op, inputs, params, outputs);
@@ -103,11 +95,21 @@ export function unary(name: string, rules: UnaryRules): UnaryOp {
       ],
       stablehlo: (h, [x], _params, [y]) => [h.elementwise(rules.stablehlo, [x], y)],
     },
-    samples: rules.samples,
+    samples: () => [
+      ...rules.samples(),
+      sample(
+        "nothing",
+        [{ aval: aval(rules.dtypes[0] ?? "float32", [2, 0]), fill: NONE }],
+        noParams,
+        false,
+      ),
+    ],
     rejects: () => [],
   });
   return op;
 }
+
+const NONE: Fill = { kind: "values", values: [] };
 
 /** What a binary op says of itself. */
 export interface BinaryRules {
@@ -165,7 +167,10 @@ export function binary(name: string, rules: BinaryRules): BinaryOp {
       },
       stablehlo: (h, [x, y], _params, [z]) => [h.elementwise(rules.stablehlo, [x, y], z)],
     },
-    samples: rules.samples,
+    samples: () => {
+      const empty = { aval: aval(rules.dtypes[0] ?? "float32", [2, 0]), fill: NONE };
+      return [...rules.samples(), sample("nothing", [empty, empty], noParams, false)];
+    },
     rejects: () => [
       {
         label: "unequal sizes",
@@ -176,6 +181,32 @@ export function binary(name: string, rules: BinaryRules): BinaryOp {
     ],
   });
   return op;
+}
+
+/** `test ? x : y`. Where lacks uint32, whose bits int32 carries, and bool. */
+export function whereOnnx(
+  g: OnnxEmitter,
+  test: OnnxValue,
+  x: OnnxValue,
+  y: OnnxValue,
+  output: Pick<Aval, "dtype" | "dims">,
+): OnnxValue {
+  if (output.dtype === "bool") {
+    const both = (a: OnnxValue, b: OnnxValue) =>
+      g.node("And", [a, b], { dtype: "bool", dims: broadcastDims(a.dims, b.dims) });
+    const other = g.node("Not", [test], { dtype: "bool", dims: test.dims });
+    return g.node("Or", [both(test, x), both(other, y)], output);
+  }
+  if (output.dtype !== "uint32") return g.node("Where", [test, x, y], output);
+  const signed = (z: OnnxValue) =>
+    g.node(
+      "Cast",
+      [z],
+      { dtype: "int32", dims: z.dims },
+      { to: { int: dtypeFacts("int32").onnx } },
+    );
+  const chosen = g.node("Where", [test, signed(x), signed(y)], { ...output, dtype: "int32" });
+  return g.node("Cast", [chosen], output, { to: { int: dtypeFacts("uint32").onnx } });
 }
 
 /** Dims of an element-wise ONNX op on lazily broadcast operands. */

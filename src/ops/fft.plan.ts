@@ -7,9 +7,9 @@
 
 import { aval, dimOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, mul, sub } from "./arithmetic.ts";
 import { contract, labels } from "./contract.ts";
 import { broadcast, literal } from "./creation.ts";
-import { add, mul, sub } from "./elementwise.ts";
 import { type ComplexList, hostFft, rootOfUnity, type Sign } from "./fft.host.ts";
 import { reshape, transpose } from "./layout.ts";
 import { concatenate, pad, slice, split } from "./pieces.ts";

@@ -2,7 +2,7 @@
 
 import type { HloEmitter, HloValue } from "../core/lowering.ts";
 import type { Each, One, Two } from "../core/op.ts";
-import { type Aval, aval } from "../core/shape.ts";
+import { type Aval, aval, sizeOf } from "../core/shape.ts";
 
 const list = (items: readonly (number | string)[]) => `[${items.join(", ")}]`;
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
@@ -14,6 +14,7 @@ export function gatherStablehlo(
   batchDims: number,
   [y]: Each<One, Aval>,
 ): Each<One, HloValue> {
+  if (sizeOf(y.dims) === 0) return [h.splat(0, y)]; // a slice of one row does not fit into none
   const batch = range(0, batchDims);
   const offset = range(indices.dims.length, y.dims.length);
   const sizes = x.dims.map((dim, i) => (i <= batchDims ? 1 : dim));
@@ -76,6 +77,7 @@ export function scatterAddStablehlo(
   { batchDims, size }: { readonly batchDims: number; readonly size: number },
   [y]: Each<One, Aval>,
 ): Each<One, HloValue> {
+  if (sizeOf(updates.dims) === 0) return [h.splat(0, y)];
   const clamped = clampedStablehlo(h, indices, size);
   return [scatterStablehlo(h, h.splat(0, y), clamped, updates, batchDims, "stablehlo.add")];
 }

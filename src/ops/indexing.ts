@@ -21,7 +21,8 @@ import {
 import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { checkDType, FLOATS, repeat, SIGNED } from "./families.ts";
+import { checkDType, FLOATS, SIGNED } from "./dtypes.ts";
+import { repeat } from "./families.ts";
 import { gatherOnnx, scatterAddOnnx } from "./indexing.onnx.ts";
 import { gatherStablehlo, scatterAddStablehlo, topKStablehlo } from "./indexing.stablehlo.ts";
 import { reshape } from "./layout.ts";

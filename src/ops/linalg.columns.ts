@@ -6,14 +6,17 @@
 import { EngineError } from "../core/errors.ts";
 import { aval, dimOf, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, div, mul, neg, sub } from "./arithmetic.ts";
 import { contract, labels } from "./contract.ts";
 import { broadcast, fullLike } from "./creation.ts";
-import { abs, add, div, log, mul, neg, sign, sqrt, sub } from "./elementwise.ts";
+import { log, sqrt } from "./exponential.ts";
+import { reduceMax } from "./extremes.ts";
 import { reshape } from "./layout.ts";
 import type { Triangle } from "./linalg.host.ts";
 import { convert, equal, greaterEqual, less, select } from "./logic.ts";
+import { abs, sign } from "./magnitude.ts";
 import { concatenate, pad, slice } from "./pieces.ts";
-import { reduceMax, sum } from "./reduce.ts";
+import { sum } from "./reduce.ts";
 
 /** More columns than this would be some thousands of nodes. */
 export const MOST_COLUMNS = 128;

@@ -20,11 +20,12 @@ import { between, random, rejects, type SampleInput, sample, values } from "../c
 import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, scale, sub } from "./arithmetic.ts";
 import { contract } from "./contract.ts";
 import { broadcast, fullLike, iota } from "./creation.ts";
 import { onnxThrough, stablehloThrough } from "./decomposition.ts";
-import { add, scale, sub } from "./elementwise.ts";
-import { checkDType, FLOATS, type NoParams, noParams, spread, type UnaryOp } from "./families.ts";
+import { checkDType, FLOATS } from "./dtypes.ts";
+import { type NoParams, noParams, spread, type UnaryOp } from "./families.ts";
 import { inSingle } from "./half.stablehlo.ts";
 import { reshape, transpose } from "./layout.ts";
 import {

@@ -1,28 +1,43 @@
-/** @file Element-wise ops on truth values and bits, choice between two values, and conversion of dtypes. */
+/** @file Comparisons, tests of kind, choice between two values, and conversion of dtypes. NaN compares as false. */
 
 import { apply } from "../core/builder.ts";
 import { type DType, dtypeFacts, isFloat } from "../core/dtype.ts";
 import { DTypeError } from "../core/errors.ts";
 import { build, get, mapElements } from "../core/ndarray.ts";
 import { defineOp, isLinear, notLinear, type One, type Op, type Three } from "../core/op.ts";
-import { booleans, integers, random, rejects, sample, values, words } from "../core/samples.ts";
+import {
+  booleans,
+  integers,
+  pairs,
+  random,
+  rejects,
+  sample,
+  specials,
+  values,
+  words,
+} from "../core/samples.ts";
 import { aval, showAval } from "../core/shape.ts";
 import { pointwise } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { not, or } from "./bits.ts";
 import { constantOf, fullLike } from "./creation.ts";
+import { ALL, FLOATS, NUMBERS } from "./dtypes.ts";
 import {
-  BITS,
   type BinaryOp,
   binary,
   broadcastDims,
+  type Call1,
   type Call2,
+  call1,
   call2,
   type NoParams,
   noParams,
-  SIGNED,
   sameForms,
   simplifyElementwise,
   spread,
+  type UnaryOp,
+  unary,
+  whereOnnx,
 } from "./families.ts";
 
 const truth = { none: "a truth value" } as const;
@@ -32,9 +47,10 @@ function comparison(
   onnx: string,
   direction: string,
   test: (x: number, y: number) => boolean,
+  dtypes: readonly DType[] = NUMBERS,
 ): BinaryOp {
   return binary(name, {
-    dtypes: SIGNED,
+    dtypes,
     result: "bool",
     jvp: truth,
     transpose: notLinear("a truth value"),
@@ -49,11 +65,13 @@ function comparison(
         false,
       ),
       sample("integers", [integers(-2, 2, 6), integers(-2, 2, 6)], noParams, false),
+      sample("words", [words(5), words(5)], noParams, false),
+      sample("specials and ties", pairs(NaN, Infinity, -Infinity, -0, 0, 1), noParams, false),
     ],
   });
 }
 
-export const equalOp: BinaryOp = comparison("equal", "Equal", "EQ", (x, y) => x === y);
+export const equalOp: BinaryOp = comparison("equal", "Equal", "EQ", (x, y) => x === y, ALL);
 export const equal: Call2 = call2(equalOp);
 export const lessOp: BinaryOp = comparison("less", "Less", "LT", (x, y) => x < y);
 export const less: Call2 = call2(lessOp);
@@ -65,71 +83,36 @@ export const greaterEqualOp: BinaryOp = comparison(
 );
 export const greaterEqual: Call2 = call2(greaterEqualOp);
 
-function bitwise(
-  name: string,
-  logical: string,
-  stablehlo: string,
-  f: (x: number, y: number) => number,
-): BinaryOp {
-  return binary(name, {
-    dtypes: BITS,
-    jvp: { none: "bits" },
-    transpose: notLinear("bits"),
-    evaluate: (x, y, dtype) => (dtype === "uint32" ? f(x, y) >>> 0 : f(x, y)),
-    onnx: (g, x, y, z) => g.node(z.dtype === "bool" ? logical : `Bitwise${logical}`, [x, y], z),
-    stablehlo,
-    samples: () => [
-      sample("words", [words(5), words(5)], noParams, false),
-      sample("truth", [booleans(6), booleans(6)], noParams, false),
-    ],
-  });
+export const greater: Call2 = (x, y) => less(y, x);
+export const lessEqual: Call2 = (x, y) => greaterEqual(y, x);
+/** The opposite of `equal`: true where either is NaN. */
+export const notEqual: Call2 = (x, y) => not(equal(x, y));
+
+export const isFiniteOp: UnaryOp = unary("isFinite", {
+  dtypes: FLOATS,
+  result: "bool",
+  jvp: { none: "a truth value" },
+  transpose: { none: "a truth value" },
+  evaluate: (x) => Number(Number.isFinite(x)),
+  onnx: (g, x, y) => {
+    const form = { dtype: "bool" as const, dims: y.dims };
+    const unusual = g.node("Or", [g.node("IsNaN", [x], form), g.node("IsInf", [x], form)], form);
+    return g.node("Not", [unusual], form);
+  },
+  stablehlo: "stablehlo.is_finite",
+  samples: () => [sample("all kinds", [specials()], noParams, false)],
+});
+export const isFiniteElement: Call1 = call1(isFiniteOp);
+
+/** Whether an element is NaN, the one value that differs from itself. */
+export function isNaNElement(x: Tensor): Tensor {
+  return notEqual(x, x);
 }
 
-export const andOp: BinaryOp = bitwise("and", "And", "stablehlo.and", (x, y) => x & y);
-export const and: Call2 = call2(andOp);
-export const orOp: BinaryOp = bitwise("or", "Or", "stablehlo.or", (x, y) => x | y);
-export const or: Call2 = call2(orOp);
-export const xorOp: BinaryOp = bitwise("xor", "Xor", "stablehlo.xor", (x, y) => x ^ y);
-export const xor: Call2 = call2(xorOp);
-
-function shift(
-  name: string,
-  direction: string,
-  stablehlo: string,
-  f: (x: number, y: number) => number,
-): BinaryOp {
-  return binary(name, {
-    dtypes: ["uint32"],
-    jvp: { none: "bits" },
-    transpose: notLinear("bits"),
-    evaluate: (x, y) => (y >= 32 ? 0 : f(x, y) >>> 0),
-    onnx: (g, x, y, z) => g.node("BitShift", [x, y], z, { direction: { string: direction } }),
-    stablehlo,
-    samples: () => [
-      sample(
-        "words",
-        [words(6), values(aval("uint32", [6]), 0, 1, 7, 13, 24, 31)],
-        noParams,
-        false,
-      ),
-    ],
-  });
+/** Whether an element is +∞ or −∞. */
+export function isInfElement(x: Tensor): Tensor {
+  return or(equal(x, fullLike(x, Infinity)), equal(x, fullLike(x, -Infinity)));
 }
-
-export const shiftLeftOp: BinaryOp = shift(
-  "shiftLeft",
-  "LEFT",
-  "stablehlo.shift_left",
-  (x, y) => x << y,
-);
-export const shiftLeft: Call2 = call2(shiftLeftOp);
-export const shiftRightOp: BinaryOp = shift(
-  "shiftRight",
-  "RIGHT",
-  "stablehlo.shift_right_logical",
-  (x, y) => x >>> y,
-);
-export const shiftRight: Call2 = call2(shiftRightOp);
 
 // ---- three operands, and conversion -------------------------------------------------------------
 
@@ -172,7 +155,7 @@ export const selectOp: Op<NoParams, Three, One> = defineOp<NoParams, Three, One>
   },
   lower: {
     onnx: (g, xs, _params, { outputs: [z] }) => [
-      g.node("Where", xs, { dtype: z.dtype, dims: broadcastDims(...xs.map((x) => x.dims)) }),
+      whereOnnx(g, ...xs, { dtype: z.dtype, dims: broadcastDims(...xs.map((x) => x.dims)) }),
     ],
     stablehlo: (h, [test, x, y], _params, [z]) => [
       h.line(
@@ -184,6 +167,15 @@ export const selectOp: Op<NoParams, Three, One> = defineOp<NoParams, Three, One>
   samples: () => [
     sample("numbers", [booleans(2, 3), random(2, 3), random(2, 3)], noParams),
     sample("integers", [booleans(4), integers(0, 5, 4), integers(0, 5, 4)], noParams),
+    sample("words", [booleans(4), words(4), words(4)], noParams, false),
+    sample("truth", [booleans(6), booleans(6), booleans(6)], noParams, false),
+    sample(
+      "specials",
+      [values(aval("bool", [13]), 1, 0, 1), specials(), specials()],
+      noParams,
+      false,
+    ),
+    sample("nothing", [booleans(0), random(0), random(0)], noParams, false),
   ],
   rejects: () => [
     rejects(

@@ -9,11 +9,14 @@ import { random, rejects, sample, values } from "../core/samples.ts";
 import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
 import { rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, sub } from "./arithmetic.ts";
 import { broadcast, fullLike, iota } from "./creation.ts";
-import { add, maximum, minimum, sub } from "./elementwise.ts";
-import { checkDType, FLOATS, type NoParams, noParams, repeat } from "./families.ts";
+import { cumsum } from "./cumulative.ts";
+import { checkDType, FLOATS } from "./dtypes.ts";
+import { type NoParams, noParams, repeat } from "./families.ts";
 import { reshape } from "./layout.ts";
 import { less, select } from "./logic.ts";
+import { maximum, minimum } from "./magnitude.ts";
 import { concatenate, pad, slice } from "./pieces.ts";
 import {
   raggedDotOnnx,
@@ -21,7 +24,6 @@ import {
   raggedOuterOnnx,
   raggedOuterStablehlo,
 } from "./ragged.lowering.ts";
-import { cumsum } from "./reduce.ts";
 
 export interface RaggedDotParams {
   /** Whether rows meet the last axis of the matrices, `[group, out, in]`, and not the middle one. */

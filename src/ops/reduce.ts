@@ -1,25 +1,27 @@
-/** @file Ops that reduce along axes, and running sums. */
+/** @file Sums and products along axes. Integers wrap around; nothing sums to 0 and multiplies to 1. */
 
 import { apply } from "../core/builder.ts";
-import type { DType } from "../core/dtype.ts";
+import { isFloat } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
-import { at, build, forLines, get, type NdArray, put, zeros } from "../core/ndarray.ts";
+import { build, get, type NdArray } from "../core/ndarray.ts";
 import { defineOp, linear, type Made, notLinear, type One, type Op } from "../core/op.ts";
-import { between, integers, random, rejects, sample, values } from "../core/samples.ts";
+import { integers, random, rejects, sample, specials, values, words } from "../core/samples.ts";
 import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
-import { factorNames, rule } from "../core/sharding-rule.ts";
+import { type Factor, factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { mul, neg, negOp, wrapping } from "./arithmetic.ts";
 import { broadcast, constantOf, fullLike } from "./creation.ts";
-import { div, mul, neg, negOp } from "./elementwise.ts";
-import { checkDType, NUMBERS, SIGNED } from "./families.ts";
-import { convert, equal } from "./logic.ts";
+import { cumprod } from "./cumulative.ts";
+import { checkDType, NUMBERS } from "./dtypes.ts";
+import { reshape, transpose } from "./layout.ts";
+import { halving, inLong } from "./reduce.onnx.ts";
 
 export interface ReduceParams {
   /** Axes reduced away, rising. */
   readonly axes: readonly number[];
 }
 
-function inferReduce(name: string, x: Aval, { axes }: ReduceParams): [Aval] {
+export function inferReduce(name: string, x: Aval, { axes }: ReduceParams): [Aval] {
   checkDType(name, x, NUMBERS);
   const rising = axes.every((axis, i) => axis in x.dims && axis > (axes[i - 1] ?? -1));
   if (!rising)
@@ -37,17 +39,20 @@ function inferReduce(name: string, x: Aval, { axes }: ReduceParams): [Aval] {
   ];
 }
 
-function keptAxes(x: { readonly dims: readonly number[] }, axes: readonly number[]): number[] {
+export function keptAxes(
+  x: { readonly dims: readonly number[] },
+  axes: readonly number[],
+): number[] {
   return x.dims.map((_, i) => i).filter((i) => !axes.includes(i));
 }
 
-function evaluateReduce(
+export function evaluateReduce(
   x: NdArray,
   axes: readonly number[],
   y: Aval,
   start: number,
   f: (a: number, b: number) => number,
-) {
+): NdArray {
   const keep = keptAxes(x, axes);
   const inner = axes.map((axis) => dimOf(x, axis));
   return build(y, (outer) => {
@@ -68,7 +73,16 @@ export function restore(y: Tensor, like: Aval, axes: readonly number[]): Tensor 
   return broadcast(y, { dims: like.dims, axes: keptAxes(like, axes), names: like.names });
 }
 
-function reduceShard(x: Aval, y: Aval, p: ReduceParams) {
+/** Factors of the operand, of the result, and those that are reduced away. */
+export function reduceShard(
+  x: Aval,
+  y: Aval,
+  p: ReduceParams,
+): {
+  readonly factors: readonly Factor[];
+  readonly kept: readonly (Factor | null)[];
+  readonly gone: readonly Factor[];
+} {
   const factors = factorNames(x.dims.length);
   const gone = p.axes.map((axis) => factors[axis] ?? "");
   return {
@@ -80,7 +94,7 @@ function reduceShard(x: Aval, y: Aval, p: ReduceParams) {
   };
 }
 
-/** Sum along axes. */
+/** Sum along axes. On ONNX, integers are exact while the unwrapped sum is below 2⁵³: kernels add them as doubles. */
 export const sumOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One>({
   name: "sum",
   infer: ([x], p) => inferReduce("sum", x, p),
@@ -103,9 +117,11 @@ export const sumOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One
   simplify: ([x], { axes }, [y]) => simplifySum(x, axes, y),
   lower: {
     onnx: (g, [x], { axes }, { inputs: [from], outputs: [y] }) => [
-      g.node("ReduceSum", [g.exact(x, from.dims), g.constant("int64", [axes.length], axes)], y, {
-        keepdims: { int: 0 },
-      }),
+      inLong(g, g.exact(x, from.dims), y, (whole, form) =>
+        g.node("ReduceSum", [whole, g.constant("int64", [axes.length], axes)], form, {
+          keepdims: { int: 0 },
+        }),
+      ),
     ],
     stablehlo: (h, [x], { axes }) => [h.reduce("stablehlo.add", x, 0, axes)],
   },
@@ -116,6 +132,10 @@ export const sumOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One
     sample("outer and inner", [random(2, 3, 4)], { axes: [0, 2] }),
     sample("an empty axis", [random(2, 0)], { axes: [1] }),
     sample("integers", [integers(-9, 9, 5)], { axes: [0] }),
+    sample("wrapping integers", [integers(2 ** 30, 2 ** 31, 7)], { axes: [0] }, false),
+    sample("wrapping words", [words(2, 5)], { axes: [1] }, false),
+    sample("one element", [random(1, 1)], { axes: [0, 1] }),
+    sample("specials", [specials()], { axes: [0] }, false),
   ],
   rejects: () => [
     rejects(
@@ -147,42 +167,28 @@ export function sum(x: Tensor, axes: readonly number[]): Tensor {
   return axes.length === 0 ? x : apply(sumOp, [x], { axes })[0];
 }
 
-/** What a maximum starts from. */
-const LEAST: Readonly<Record<DType, number>> = {
-  float32: -Infinity,
-  float64: -Infinity,
-  float16: -Infinity,
-  bfloat16: -Infinity,
-  int32: -(2 ** 31),
-  int64: -(2 ** 63),
-  uint32: 0,
-  bool: 0,
-};
-
-/** Largest element along axes; the gradient is shared equally among ties. */
-export const maxOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One>({
-  name: "reduceMax",
-  infer([x], p) {
-    const out = inferReduce("reduceMax", x, p);
-    if (p.axes.some((axis) => x.dims[axis] === 0)) {
-      throw new ShapeError(
-        "SHAPE-01",
-        `reduceMax: ${showAval(x)} has no element to choose along axis ${p.axes.find((axis) => x.dims[axis] === 0)}`,
-      );
-    }
-    return out;
-  },
+/**
+ * Product along axes. Its derivative divides by nothing, so it is right at zeros: each element's share is
+ * the product of those before it times the product of those after it.
+ */
+export const prodOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One>({
+  name: "reduceProd",
+  infer: ([x], p) => inferReduce("reduceProd", x, p),
   jvp: {
     kind: "rule",
-    apply: ([dx], [x], [y], { axes }) => {
+    apply: ([dx], [x], _y, { axes }) => {
       if (dx === null) return [null];
-      const winners = convert(equal(x, restore(y, x.aval, axes)), x.dtype);
-      return [div(sum(mul(dx, winners), axes), sum(winners, axes))];
+      const kept = keptAxes(x, axes);
+      const [values, tangents] = [x, dx].map((z) => asLastAxis(z, kept, axes)) as [Tensor, Tensor];
+      const last = kept.length;
+      const before = cumprod(values, last, { exclusive: true });
+      const after = cumprod(values, last, { exclusive: true, reverse: true });
+      return [sum(mul(tangents, mul(before, after)), [last])];
     },
   },
-  transpose: notLinear("its tangent is made of sums"),
+  transpose: notLinear("its tangent is a sum of products"),
   batch: ([x], _mapped, { axes }) => [
-    reduceMax(
+    prod(
       x,
       axes.map((axis) => axis + 1),
     ),
@@ -191,121 +197,57 @@ export const maxOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, One
     const { factors, kept, gone } = reduceShard(x, y, p);
     return rule(p, [factors.map((f) => (gone.includes(f) ? null : f))], [kept]);
   },
-  evaluate: ([x], { axes }, [y]) => [
-    evaluateReduce(x, axes, y, -Infinity, (a, b) => (Number.isNaN(a) || a > b ? a : b)),
-  ],
+  evaluate: ([x], { axes }, [y]) => {
+    const times = wrapping((a, b) => a * b, Math.imul);
+    return [evaluateReduce(x, axes, y, 1, (a, b) => times(a, b, y.dtype))];
+  },
   simplify: ([x], { axes }) => (axes.length === 0 ? [x.tensor] : null),
   lower: {
-    onnx: (g, [x], { axes }, { inputs: [from], outputs: [y] }) => [
-      g.node("ReduceMax", [g.exact(x, from.dims), g.constant("int64", [axes.length], axes)], y, {
-        keepdims: { int: 0 },
-      }),
-    ],
-    stablehlo: (h, [x], { axes }) => [h.reduce("stablehlo.maximum", x, LEAST[x.dtype], axes)],
+    onnx: (g, [x], { axes }, { inputs: [from], outputs: [y] }) => {
+      const whole = g.exact(x, from.dims);
+      return isFloat(y.dtype)
+        ? [
+            g.node("ReduceProd", [whole, g.constant("int64", [axes.length], axes)], y, {
+              keepdims: { int: 0 },
+            }),
+          ]
+        : [
+            // ReduceProd stops integers at the greatest; Mul wraps them.
+            halving(g, whole, axes, y, 1, (a, b, form) => g.node("Mul", [a, b], form)),
+          ];
+    },
+    stablehlo: (h, [x], { axes }) => [h.reduce("stablehlo.multiply", x, 1, axes)],
   },
   samples: () => [
     sample("rows", [random(3, 4)], { axes: [1] }),
     sample("outer and inner", [random(2, 3, 4)], { axes: [0, 2] }),
-    sample("ties", [values(aval("float32", [4]), 1, 3, 3, 2)], { axes: [0] }, false),
-    sample("integers", [integers(-9, 9, 2, 5)], { axes: [1] }),
+    sample("all", [random(2, 3)], { axes: [0, 1] }),
+    sample("zeros", [values(aval("float32", [3, 3]), 2, 0, 3, 0, 0, 5, 1, 2, 3)], { axes: [1] }),
+    sample("one element", [random(1, 1)], { axes: [0, 1] }),
+    sample("an empty axis", [random(2, 0)], { axes: [1] }),
+    sample("specials", [specials()], { axes: [0] }, false),
+    sample("integers", [integers(-9, 9, 5, 3)], { axes: [0] }, false),
+    sample("no integers", [integers(0, 1, 0, 3)], { axes: [0] }, false),
+    sample("wrapping integers", [integers(2 ** 20, 2 ** 30, 2, 7)], { axes: [1] }, false),
+    sample("wrapping words", [words(5, 2)], { axes: [0, 1] }, false),
   ],
   rejects: () => [
     rejects(
-      "an empty axis",
-      [aval("float32", [2, 0])],
-      { axes: [1] },
-      "reduceMax: float32[2, 0] has no element to choose along axis 1",
+      "truth values",
+      [aval("bool", [3])],
+      { axes: [0] },
+      "reduceProd: takes float32, float64, float16, bfloat16, int32, int64, uint32, not bool[3]",
     ),
   ],
 });
 
-export function reduceMax(x: Tensor, axes: readonly number[]): Tensor {
-  return axes.length === 0 ? x : apply(maxOp, [x], { axes })[0];
+/** The reduced axes as one last axis. */
+function asLastAxis(x: Tensor, kept: readonly number[], axes: readonly number[]): Tensor {
+  const moved = transpose(x, [...kept, ...axes]);
+  const dims = kept.map((axis) => dimOf(x.aval, axis));
+  return reshape(moved, [...dims, axes.reduce((n, axis) => n * dimOf(x.aval, axis), 1)]);
 }
 
-export interface CumsumParams {
-  readonly axis: number;
-  /** Sum from the end towards the start. */
-  readonly reverse: boolean;
-}
-
-/** Running sum along one axis: `y[i] = Σ x[j], j ≤ i`. */
-export const cumsumOp: Op<CumsumParams, One, One> = defineOp<CumsumParams, One, One>({
-  name: "cumsum",
-  infer([x], { axis }) {
-    checkDType("cumsum", x, SIGNED);
-    if (!(axis in x.dims))
-      throw new ShapeError("SHAPE-01", `cumsum: axis ${axis} is not an axis of ${showAval(x)}`);
-    return [x];
-  },
-  jvp: linear,
-  // Its transpose runs the other way.
-  transpose: {
-    kind: "rule",
-    apply: ([ct], _x, p) => [ct === null ? null : cumsum(ct, p.axis, !p.reverse)],
-  },
-  batch: ([x], _mapped, p) => [cumsum(x, p.axis + 1, p.reverse)],
-  shard: ([x], _y, p) => {
-    // A prefix needs every earlier element: the summed axis stays whole.
-    const factors = factorNames(x.dims.length).map((factor, i) => (i === p.axis ? null : factor));
-    return rule(p, [factors], [factors]);
-  },
-  evaluate: ([x], { axis, reverse }, [y]) => {
-    const out = zeros(y);
-    forLines(x.dims, axis, (base, stride, length) => {
-      let total = 0;
-      for (let step = 0; step < length; step++) {
-        const i = base + stride * (reverse ? length - 1 - step : step);
-        total += at(x, i);
-        put(out, i, total);
-      }
-    });
-    return [out];
-  },
-  simplify: () => null,
-  lower: {
-    onnx: (g, [x], { axis, reverse }, { inputs: [from], outputs: [y] }) => [
-      g.node("CumSum", [g.exact(x, from.dims), g.constant("int64", [], [axis])], y, {
-        reverse: { int: Number(reverse) },
-      }),
-    ],
-    stablehlo: (h, [x], { axis, reverse }, [y]) => {
-      const before = x.dims.map((_, i) =>
-        i === axis && !reverse ? Math.max(0, dimOf(x, axis) - 1) : 0,
-      );
-      const after = x.dims.map((_, i) =>
-        i === axis && reverse ? Math.max(0, dimOf(x, axis) - 1) : 0,
-      );
-      const window = x.dims.map((_, i) => (i === axis ? Math.max(1, dimOf(x, axis)) : 1));
-      const zero = h.splat(0, aval(y.dtype, []));
-      const scalar = h.type(zero);
-      const padding = before.map((low, i) => `[${low}, ${after[i]}]`).join(", ");
-      return [
-        h.line(
-          `"stablehlo.reduce_window"(${x.name}, ${zero.name}) <{window_dimensions = array<i64: ${window.join(", ")}>, padding = dense<[${padding}]> : tensor<${x.dims.length}x2xi64>}> ({\n` +
-            `    ^bb0(%p: ${scalar}, %q: ${scalar}):\n      %s = stablehlo.add %p, %q : ${scalar}\n      stablehlo.return %s : ${scalar}\n    }) : (${h.type(x)}, ${scalar}) -> ${h.type(y)}`,
-          y,
-        ),
-      ];
-    },
-  },
-  samples: () => [
-    sample("rows", [random(3, 4)], { axis: 1, reverse: false }),
-    sample("from the end", [random(2, 5)], { axis: 1, reverse: true }),
-    sample("outer axis", [between(0, 1, 3, 2)], { axis: 0, reverse: false }),
-    sample("an empty axis", [random(2, 0)], { axis: 1, reverse: false }),
-    sample("integers", [integers(0, 9, 6)], { axis: 0, reverse: false }),
-  ],
-  rejects: () => [
-    rejects(
-      "an axis past the end",
-      [aval("float32", [3, 4])],
-      { axis: 2, reverse: false },
-      "cumsum: axis 2 is not an axis of float32[3, 4]",
-    ),
-  ],
-});
-
-export function cumsum(x: Tensor, axis: number, reverse = false): Tensor {
-  return apply(cumsumOp, [x], { axis, reverse })[0];
+export function prod(x: Tensor, axes: readonly number[]): Tensor {
+  return axes.length === 0 ? x : apply(prodOp, [x], { axes })[0];
 }

@@ -2,7 +2,10 @@
 
 import type { Op } from "../core/op.ts";
 import * as activations from "./activations.ts";
+import { argMaxOp } from "./arg-max.ts";
+import * as arithmetic from "./arithmetic.ts";
 import { attendOp } from "./attention.ts";
+import * as bits from "./bits.ts";
 import { contractOp } from "./contract.ts";
 import { checkpointOp } from "./control/checkpoint.ts";
 import { customJvpOp, customVjpOp, linearCallOp } from "./control/custom.ts";
@@ -10,49 +13,79 @@ import { scanOp } from "./control/scan.ts";
 import { switchOp } from "./control/switch.ts";
 import { whileOp } from "./control/while.ts";
 import * as creation from "./creation.ts";
+import { cumsumOp } from "./cumulative.ts";
 import * as dynamic from "./dynamic.ts";
-import * as elementwise from "./elementwise.ts";
+import * as errorFunction from "./error-function.ts";
+import * as exponential from "./exponential.ts";
+import * as extremes from "./extremes.ts";
 import * as fft from "./fft.ts";
+import * as hyperbolic from "./hyperbolic.ts";
 import * as indexing from "./indexing.ts";
 import * as layout from "./layout.ts";
 import * as linalg from "./linalg.ts";
 import * as logic from "./logic.ts";
+import * as magnitude from "./magnitude.ts";
 import * as normalisation from "./normalisation.ts";
 import * as pieces from "./pieces.ts";
 import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
 import * as reduce from "./reduce.ts";
+import * as rounding from "./rounding.ts";
 import * as scatter from "./scatter.ts";
 import * as softmax from "./softmax.ts";
+import { argsortOp } from "./sort.ts";
+import { stopGradientOp } from "./stop-gradient.ts";
+import * as trigonometric from "./trigonometric.ts";
 
 /** Every op, in the order of the families. */
 export const OPS: readonly Op[] = [
-  elementwise.negOp,
-  elementwise.expOp,
-  elementwise.logOp,
-  elementwise.sqrtOp,
-  elementwise.rsqrtOp,
-  elementwise.tanhOp,
-  elementwise.logisticOp,
-  elementwise.absOp,
-  elementwise.signOp,
-  elementwise.floorOp,
-  elementwise.isFiniteOp,
-  elementwise.notOp,
-  elementwise.stopGradientOp,
-  elementwise.addOp,
-  elementwise.subOp,
-  elementwise.mulOp,
-  elementwise.divOp,
-  elementwise.maximumOp,
-  elementwise.minimumOp,
+  arithmetic.negOp,
+  arithmetic.addOp,
+  arithmetic.subOp,
+  arithmetic.mulOp,
+  arithmetic.divOp,
+  arithmetic.remOp,
+  magnitude.absOp,
+  magnitude.signOp,
+  magnitude.maximumOp,
+  magnitude.minimumOp,
+  exponential.expOp,
+  exponential.expm1Op,
+  exponential.logOp,
+  exponential.log1pOp,
+  exponential.sqrtOp,
+  exponential.rsqrtOp,
+  exponential.cbrtOp,
+  exponential.logisticOp,
+  exponential.powOp,
+  trigonometric.sinOp,
+  trigonometric.cosOp,
+  trigonometric.tanOp,
+  trigonometric.asinOp,
+  trigonometric.acosOp,
+  trigonometric.atanOp,
+  trigonometric.atan2Op,
+  hyperbolic.sinhOp,
+  hyperbolic.coshOp,
+  hyperbolic.tanhOp,
+  hyperbolic.asinhOp,
+  hyperbolic.acoshOp,
+  hyperbolic.atanhOp,
+  errorFunction.erfOp,
+  errorFunction.erfInvOp,
+  rounding.floorOp,
+  rounding.ceilOp,
+  rounding.roundOp,
+  stopGradientOp,
+  logic.isFiniteOp,
   logic.equalOp,
   logic.lessOp,
   logic.greaterEqualOp,
-  logic.andOp,
-  logic.orOp,
-  logic.xorOp,
-  logic.shiftLeftOp,
-  logic.shiftRightOp,
+  bits.notOp,
+  bits.andOp,
+  bits.orOp,
+  bits.xorOp,
+  bits.shiftLeftOp,
+  bits.shiftRightOp,
   logic.selectOp,
   logic.convertOp,
   creation.fullOp,
@@ -70,8 +103,11 @@ export const OPS: readonly Op[] = [
   raggedDotOp,
   raggedOuterOp,
   reduce.sumOp,
-  reduce.maxOp,
-  reduce.cumsumOp,
+  reduce.prodOp,
+  extremes.maxOp,
+  extremes.minOp,
+  argMaxOp,
+  cumsumOp,
   indexing.gatherOp,
   indexing.scatterAddOp,
   indexing.topKOp,
@@ -87,6 +123,7 @@ export const OPS: readonly Op[] = [
   linalg.solveOp,
   linalg.choleskyOp,
   linalg.slogdetOp,
+  argsortOp,
   softmax.softmaxOp,
   softmax.logSoftmaxOp,
   softmax.logSumExpOp,

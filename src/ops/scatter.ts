@@ -22,9 +22,10 @@ import {
 import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add, div, mul } from "./arithmetic.ts";
 import { broadcast, fullLike, iota } from "./creation.ts";
-import { add, div, mul } from "./elementwise.ts";
-import { ALL, checkDType, SIGNED, spread } from "./families.ts";
+import { ALL, checkDType, SIGNED } from "./dtypes.ts";
+import { spread } from "./families.ts";
 import {
   checkIndices,
   clamp,

@@ -9,8 +9,10 @@ import { random, rejects, sample, values } from "../core/samples.ts";
 import { type Aval, aval, showAval } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { exp, mul, sub } from "./elementwise.ts";
-import { checkDType, FLOATS, type NoParams, noParams, type UnaryOp } from "./families.ts";
+import { mul, sub } from "./arithmetic.ts";
+import { checkDType, FLOATS } from "./dtypes.ts";
+import { exp } from "./exponential.ts";
+import { type NoParams, noParams, type UnaryOp } from "./families.ts";
 import { restore, sum } from "./reduce.ts";
 
 /** The last axis of a float tensor. @throws when there is none, or nothing along it */
@@ -184,7 +186,7 @@ export function logSoftmax(x: Tensor): Tensor {
   return apply(logSoftmaxOp, [x], noParams)[0];
 }
 
-/** `log Σ exp x` along the last axis, which is reduced away. */
+/** `log Σ exp x` along the last axis, which is reduced away. An infinite maximum is the result; its gradient is NaN. */
 export const logSumExpOp: UnaryOp = defineOp<NoParams, One, One>({
   name: "logSumExp",
   infer([x]) {
@@ -206,7 +208,7 @@ export const logSumExpOp: UnaryOp = defineOp<NoParams, One, One>({
     let line = 0;
     forLines(x.dims, x.dims.length - 1, (base, stride, length) => {
       const { top, total } = exponentials(x, base, stride, length);
-      put(out, line++, top + Math.log(total));
+      put(out, line++, Math.abs(top) === Infinity ? top : top + Math.log(total));
     });
     return [out];
   },
@@ -220,17 +222,34 @@ export const logSumExpOp: UnaryOp = defineOp<NoParams, One, One>({
       const largest = (value: OnnxValue) =>
         g.node("ReduceMax", [value, last], y, { keepdims: { int: 0 } });
       const shares = g.node("Softmax", [whole], from, { axis: { int: -1 } });
-      return [g.node("Sub", [largest(whole), g.node("Log", [largest(shares)], y)], y)];
+      const top = largest(whole);
+      const sum = g.node("Sub", [top, g.node("Log", [largest(shares)], y)], y);
+      const infinite = g.node("IsInf", [top], { ...y, dtype: "bool" });
+      return [g.node("Where", [infinite, top, sum], y)];
     },
     stablehlo: (h, [x], _params, [y]) => {
       const { top, total } = raisedStablehlo(h, x);
-      return [h.elementwise("stablehlo.add", [h.elementwise("stablehlo.log", [total], y), top], y)];
+      const log = h.elementwise("stablehlo.log", [total], y);
+      const sum = h.elementwise("stablehlo.add", [log, top], y);
+      const size = h.elementwise("stablehlo.abs", [top], y);
+      const infinite = h.elementwise(
+        "stablehlo.compare EQ,",
+        [size, h.splat(Infinity, y)],
+        aval("bool", y.dims),
+      );
+      return [h.elementwise("stablehlo.select", [infinite, top, sum], y)];
     },
   },
   samples: () => [
     sample("rows", [random(3, 4)], noParams),
     sample("one row", [random(5)], noParams),
     sample("large", [values(aval("float32", [3]), 1000, 999, -1000)], noParams, false),
+    sample(
+      "infinite and NaN",
+      [values(aval("float32", [4, 2]), -Infinity, -Infinity, 0, Infinity, -Infinity, 1, 1, NaN)],
+      noParams,
+      false,
+    ),
   ],
   rejects: () => [
     rejects(

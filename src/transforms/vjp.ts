@@ -15,9 +15,10 @@ import { sameDims, showAval } from "../core/shape.ts";
 import { showSource } from "../core/source.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { leaves, namedLeaves, withLeaves } from "../core/tree.ts";
+import { add } from "../ops/arithmetic.ts";
 import { fullLike } from "../ops/creation.ts";
-import { add, stopGradient as stopGradientOf } from "../ops/elementwise.ts";
 import { reshape } from "../ops/layout.ts";
+import { stopGradient as stopGradientOf } from "../ops/stop-gradient.ts";
 import { pushForward } from "./jvp.ts";
 import { inline, refill, trace } from "./trace.ts";
 

@@ -22,21 +22,25 @@ import type { Tensor } from "../../src/core/tensor.ts";
 import { verify } from "../../src/core/verify.ts";
 import { printStablehlo } from "../../src/engines/xla/stablehlo.ts";
 import { gelu } from "../../src/ops/activations.ts";
+import { add, mul, sub } from "../../src/ops/arithmetic.ts";
 import { contract, labels } from "../../src/ops/contract.ts";
 import { broadcast, full, literal } from "../../src/ops/creation.ts";
-import { add, mul, sub } from "../../src/ops/elementwise.ts";
+import { cumsum } from "../../src/ops/cumulative.ts";
+import { reduceMax } from "../../src/ops/extremes.ts";
 import { gather, topK } from "../../src/ops/indexing.ts";
 import { reshape } from "../../src/ops/layout.ts";
 import { rmsNorm } from "../../src/ops/normalisation.ts";
-import { cumsum, reduceMax, sum } from "../../src/ops/reduce.ts";
+import { sum } from "../../src/ops/reduce.ts";
 import { OPS } from "../../src/ops/registry.ts";
 import { logSumExp, softmax } from "../../src/ops/softmax.ts";
 import { directions, inFloat, inputsOf, programOf } from "../../src/testing/laws.ts";
 import { difference, largestError, type Tolerance } from "../../src/testing/matchers.ts";
+import { arrayOf } from "../../src/testing/tensors.ts";
 import { jvp } from "../../src/transforms/jvp.ts";
 import { simplify } from "../../src/transforms/simplify.ts";
 import { abstract, trace } from "../../src/transforms/trace.ts";
 import { valueAndGrad, vjp } from "../../src/transforms/vjp.ts";
+import { CELLS } from "../numerics.ts";
 import { type Answer, XlaProcess } from "./xla-process.ts";
 
 const SINGLE: Tolerance = { rtol: 2e-5, atol: 2e-6 };
@@ -191,6 +195,20 @@ function extraCases(): readonly Case[] {
   ];
 }
 
+/** The rows of `docs/numerics.md`. */
+function numericsCases(): readonly Case[] {
+  return CELLS.filter(({ gives }) => gives !== "refused").map(({ name, f, inputs }) => {
+    const data = inputs.map(arrayOf);
+    return {
+      group: "numerics at the edges",
+      label: name,
+      program: programFor("cell", (...xs) => [f(...xs)], data),
+      inputs: data,
+      tolerance: { rtol: 1e-6, atol: 0 }, // transcendental functions differ in the last bits
+    };
+  });
+}
+
 function missing(): never {
   throw new Error("an input is missing");
 }
@@ -200,6 +218,7 @@ const cases = [
   ...samples.flatMap(({ op, sample }) => casesOf(op, sample)),
   ...modelCases(),
   ...extraCases(),
+  ...numericsCases(),
 ];
 const started = await XlaProcess.start();
 

@@ -16,15 +16,18 @@ import { aval } from "../../src/core/shape.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
 import { verify } from "../../src/core/verify.ts";
 import { gelu } from "../../src/ops/activations.ts";
+import { add, div, mul, neg, scale, sub } from "../../src/ops/arithmetic.ts";
 import { contract, labels } from "../../src/ops/contract.ts";
 import { broadcast, fullLike, iota, literal } from "../../src/ops/creation.ts";
-import * as el from "../../src/ops/elementwise.ts";
+import { cumsum } from "../../src/ops/cumulative.ts";
+import { exp, log, logistic, rsqrt, sqrt } from "../../src/ops/exponential.ts";
+import { tanh } from "../../src/ops/hyperbolic.ts";
 import { gather, scatterAdd } from "../../src/ops/indexing.ts";
 import { reshape, transpose } from "../../src/ops/layout.ts";
 import * as logic from "../../src/ops/logic.ts";
 import { rmsNorm } from "../../src/ops/normalisation.ts";
 import { concatenate, pad, slice, split } from "../../src/ops/pieces.ts";
-import { cumsum, sum } from "../../src/ops/reduce.ts";
+import { sum } from "../../src/ops/reduce.ts";
 import { OPS_BY_NAME } from "../../src/ops/registry.ts";
 import { logSumExp, softmax } from "../../src/ops/softmax.ts";
 import { inner } from "../../src/testing/laws.ts";
@@ -48,43 +51,43 @@ const places = (x: Tensor) => literal(aval("int32", [N]), x.rank === 2 ? [2, 0, 
 
 /** What a step may do: with two earlier values and the first input. */
 const STEPS: Readonly<Record<string, (x: Tensor, y: Tensor, input: Tensor) => Tensor>> = {
-  add: el.add,
-  sub: el.sub,
-  mul: el.mul,
-  neg: el.neg,
-  tanh: el.tanh,
-  logistic: el.logistic,
+  add,
+  sub,
+  mul,
+  neg,
+  tanh,
+  logistic,
   gelu,
   softmax,
-  "exp of tanh": (x) => el.exp(el.tanh(x)),
-  "log of 2 + tanh": (x) => el.log(el.add(el.tanh(x), fullLike(x, 2))),
-  "x / (2 + tanh y)": (x, y) => el.div(x, el.add(el.tanh(y), fullLike(y, 2))),
-  "root of 1 + x²": (x) => el.sqrt(el.add(el.mul(x, x), fullLike(x, 1))),
-  "root of 1 / (1 + x²)": (x) => el.rsqrt(el.add(el.mul(x, x), fullLike(x, 1))),
-  "times 1": (x) => el.mul(fullLike(x, 1), x),
-  "times −2": (x) => el.scale(x, -2),
-  halved: (x) => el.div(x, fullLike(x, 2)),
-  "plus 0": (x) => el.add(x, fullLike(x, 0)),
-  "1 − x": (x) => el.sub(fullLike(x, 1), x),
+  "exp of tanh": (x) => exp(tanh(x)),
+  "log of 2 + tanh": (x) => log(add(tanh(x), fullLike(x, 2))),
+  "x / (2 + tanh y)": (x, y) => div(x, add(tanh(y), fullLike(y, 2))),
+  "root of 1 + x²": (x) => sqrt(add(mul(x, x), fullLike(x, 1))),
+  "root of 1 / (1 + x²)": (x) => rsqrt(add(mul(x, x), fullLike(x, 1))),
+  "times 1": (x) => mul(fullLike(x, 1), x),
+  "times −2": (x) => scale(x, -2),
+  halved: (x) => div(x, fullLike(x, 2)),
+  "plus 0": (x) => add(x, fullLike(x, 0)),
+  "1 − x": (x) => sub(fullLike(x, 1), x),
   select: (x, y, input) => logic.select(logic.greaterEqual(input, fullLike(input, 0)), x, y),
   "select by a constant": (x, y) => logic.select(logic.less(fullLike(x, 1), fullLike(x, 2)), x, y),
   matrices: (x, y) => contract(x, y, labels("i k, k j -> i j")),
   "by a transposed": (x, y) => contract(x, transpose(y, [1, 0]), labels("i k, k j -> j i")),
   "row products": (x, y) => wide(contract(x, y, labels("i k, i k -> i")), 0),
   transpose: (x) => transpose(x, [1, 0]),
-  reshape: (x) => reshape(el.tanh(reshape(x, [N * N])), DIMS),
+  reshape: (x) => reshape(tanh(reshape(x, [N * N])), DIMS),
   "sum of rows": (x) => wide(sum(x, [1]), 0),
-  "sum of columns": (x, y) => el.mul(wide(sum(x, [0]), 1), y),
+  "sum of columns": (x, y) => mul(wide(sum(x, [0]), 1), y),
   "logSumExp of rows": (x) => wide(logSumExp(x), 0),
   "sum of all": (x) => broadcast(all(x), { dims: DIMS, axes: [], names: [null, null] }),
   rmsNorm: (x, y) => rmsNorm(x, sum(y, [0]), 0.1),
-  cumsum: (x) => cumsum(x, 1, true),
+  cumsum: (x) => cumsum(x, 1, { reverse: true }),
   "a box, padded": (x) => pad(slice(x, [1, 0], [3, 2]), [0, 1], [1, 0]),
   "rows in another order": (x) => concatenate([...split(x, 0, [1, 2])].reverse(), 0),
   "two halves of two": (x, y) => concatenate([slice(x, [0, 0], [1, N]), slice(y, [1, 0], DIMS)], 0),
   gather: (x) => gather(x, places(x)),
   scatterAdd: (x) => scatterAdd(x, places(x), { batchDims: 0, distinct: 0, size: N, name: null }),
-  "plus a count": (x) => el.add(x, iota(form, 1)),
+  "plus a count": (x) => add(x, iota(form, 1)),
 };
 
 interface Step {

@@ -119,10 +119,9 @@ function createEmitter(): { readonly emitter: HloEmitter; readonly lines: readon
 
   const elementwise: HloEmitter["elementwise"] = (op, inputs, output) => {
     const operands = inputs.map(({ name }) => name).join(", ");
-    return line(
-      `${op} ${operands} : (${inputs.map(typeText).join(", ")}) -> ${typeText(output)}`,
-      output,
-    );
+    const types = inputs.map(typeText).join(", ");
+    const signature = op.startsWith("chlo.") ? types : `(${types})`;
+    return line(`${op} ${operands} : ${signature} -> ${typeText(output)}`, output);
   };
 
   const splat: HloEmitter["splat"] = (value, output) =>

@@ -24,8 +24,10 @@ import { lineariseProgram } from "../../transforms/linearise.ts";
 import { closedProgram, inline } from "../../transforms/trace.ts";
 import { pullBack } from "../../transforms/vjp.ts";
 import { batched } from "../../transforms/vmap.ts";
+import { add, mul } from "../arithmetic.ts";
 import { fullLike } from "../creation.ts";
-import { add, exp, mul, tanh } from "../elementwise.ts";
+import { exp } from "../exponential.ts";
+import { tanh } from "../hyperbolic.ts";
 import { checkForms } from "./forms.ts";
 
 export interface CheckpointParams {

@@ -5,7 +5,8 @@ import { between, integers, random, rejects, sample } from "../../core/samples.t
 import { type Aval, aval } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { closedProgram } from "../../transforms/trace.ts";
-import { add, mul, sub, tanh } from "../elementwise.ts";
+import { add, mul, sub } from "../arithmetic.ts";
+import { tanh } from "../hyperbolic.ts";
 import { convert } from "../logic.ts";
 import type { ScanParams } from "./scan.ts";
 

@@ -22,9 +22,10 @@ import { lineariseProgram } from "../../transforms/linearise.ts";
 import { closedProgram, inline } from "../../transforms/trace.ts";
 import { pullBack } from "../../transforms/vjp.ts";
 import { batched } from "../../transforms/vmap.ts";
+import { mul, sub } from "../arithmetic.ts";
 import { broadcast, constantOf, full, fullLike } from "../creation.ts";
-import { mul, sub, tanh } from "../elementwise.ts";
 import { repeat } from "../families.ts";
+import { tanh } from "../hyperbolic.ts";
 import { less, select } from "../logic.ts";
 import { checkForms, fits } from "./forms.ts";
 

@@ -15,11 +15,12 @@ import { pushForward } from "../../transforms/jvp.ts";
 import { lineariseProgram } from "../../transforms/linearise.ts";
 import { closedProgram, inline } from "../../transforms/trace.ts";
 import { batched, batchedWhereMapped } from "../../transforms/vmap.ts";
+import { add, mul } from "../arithmetic.ts";
 import { broadcast, full, fullLike } from "../creation.ts";
-import { add, mul } from "../elementwise.ts";
+import { reduceMax } from "../extremes.ts";
 import { repeat } from "../families.ts";
 import { convert, greaterEqual, less, select } from "../logic.ts";
-import { reduceMax, sum } from "../reduce.ts";
+import { sum } from "../reduce.ts";
 import { checkForms } from "./forms.ts";
 import { whileText } from "./scan.lowering.ts";
 
