@@ -38,7 +38,7 @@ export function param(sizes: Readonly<Record<string, number>>, init: Initialiser
 
 /** Gaussian with mean 0. */
 export function normal(std: number): Initialiser {
-  return (key, { dims, axes }) => random.normal(key, dims, axes).mul(std);
+  return (key, { dims, axes }) => random.normal(key, dims, { axes }).mul(std);
 }
 
 /** Uniform in ±√(3 / fanIn): variance 1 / fanIn. */

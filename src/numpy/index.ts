@@ -12,14 +12,18 @@ export * from "./convolution.ts";
 export * from "./cumulative.ts";
 export * from "./derivatives.ts";
 export { type CheckedEquation, einsum, einsumOf, type OperandsOf } from "./einsum.ts";
+export * as fft from "./fft.ts";
 export * from "./indexing.ts";
 export * from "./layout.ts";
+export * as linalg from "./linalg.ts";
 export * from "./normalisation.ts";
+export * from "./pieces.ts";
 export * from "./pool.ts";
 export * from "./ragged-dot.ts";
 export * as random from "./random.ts";
 export * from "./reduce.ts";
 export * from "./resize.ts";
+export * from "./scatter.ts";
 export * from "./sorting.ts";
 export {
   type Padding,

@@ -1,11 +1,10 @@
-/** @file Names, order and shape of axes; slices and pieces. */
+/** @file Names, order and shape of axes. */
 
 import { parseAxes } from "../core/axes.ts";
 import { AxisError, ShapeError } from "../core/errors.ts";
 import { axisOf, dimOf, showAval, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import * as l from "../ops/layout.ts";
-import * as pieces from "../ops/pieces.ts";
 
 /** Renames all axes, on purpose: `x.as("batch mem embed")`. */
 export function as(x: Tensor, axes: string): Tensor {
@@ -78,39 +77,6 @@ export function divide(x: Tensor, axis: string, into: Readonly<Record<string, nu
     ...Object.keys(into),
     ...x.names.slice(at + 1),
   ]);
-}
-
-/** Elements `start ≤ i < end` along one axis. */
-export function slice(x: Tensor, axis: string | number, start: number, end: number): Tensor {
-  const at = axisOf("slice", x.aval, axis);
-  const from = x.dims.map((_, i) => (i === at ? start : 0));
-  const to = x.dims.map((dim, i) => (i === at ? end : dim));
-  return pieces.slice(x, from, to);
-}
-
-/** Pieces of the given sizes along one axis. */
-export function split(
-  x: Tensor,
-  axis: string | number,
-  sizes: readonly number[],
-): readonly Tensor[] {
-  return pieces.split(x, axisOf("split", x.aval, axis), sizes);
-}
-
-/** Tensors one after another along an axis that they have. */
-export function concatenate(xs: readonly Tensor[], axis: string | number): Tensor {
-  const [first] = xs;
-  if (first === undefined)
-    throw new ShapeError("SHAPE-01", "concatenate: needs at least one tensor");
-  return pieces.concatenate(xs, axisOf("concatenate", first.aval, axis));
-}
-
-/** Tensors of one form along a new leading axis. */
-export function stack(xs: readonly Tensor[], axis?: string): Tensor {
-  return pieces.concatenate(
-    xs.map((x) => l.reshape(x, [1, ...x.dims], [axis ?? null, ...x.names])),
-    0,
-  );
 }
 
 /** A new axis of length 1 at `place`. */

@@ -8,6 +8,7 @@ import * as a from "./arithmetic.ts";
 import type { Run } from "./cumulative.ts";
 import * as c from "./cumulative.ts";
 import * as l from "./layout.ts";
+import * as p from "./pieces.ts";
 import * as r from "./reduce.ts";
 import type { Order } from "./sorting.ts";
 import * as s from "./sorting.ts";
@@ -250,7 +251,7 @@ const methods: {
     return l.reshape(this, dims, axes);
   },
   slice(axis, start, end) {
-    return l.slice(this, axis, start, end);
+    return p.slice(this, axis, start, end);
   },
   broadcastTo(like) {
     return broadcastTo(this, like);

@@ -53,6 +53,8 @@ export function contractOnnx(
   if (roles.summed.length === 0 || (roles.rows.length === 0 && roles.columns.length === 0)) {
     return [productAndSum(g, x, y, p, roles, sizesOf, z)];
   }
+  const repeated = oneByMany(g, [x, y], p, roles, [xForm, yForm], sizesOf, z);
+  if (repeated !== null) return [repeated];
   const left = matrix(
     g,
     g.exact(x, xForm.dims),
@@ -90,6 +92,46 @@ export function contractOnnx(
       p.out.map((label) => natural.indexOf(label)),
     ),
   ];
+}
+
+/**
+ * `i k, b k j -> b i j`: one matrix on the left of many, which `FusedMatMul` repeats by itself. As one
+ * product over all columns it would need both the operand and the result transposed.
+ */
+function oneByMany(
+  g: OnnxEmitter,
+  [x, y]: Each<Two, OnnxValue>,
+  { lhs, rhs, out }: ContractParams,
+  { batch, rows, summed }: Roles,
+  [xForm, yForm]: Each<Two, Aval>,
+  sizesOf: (labels: readonly string[]) => number[],
+  z: Aval,
+): OnnxValue | null {
+  const lead = out.slice(0, Math.max(0, out.indexOf(rows[0] ?? "")));
+  const columns = out.slice(lead.length + rows.length);
+  const size = (labels: readonly string[]) => sizeOf(sizesOf(labels));
+  const is = (side: readonly string[], ...parts: (readonly string[])[]) =>
+    side.join() === parts.flat().join();
+  const fits = batch.length === 0 && columns.length > 0 && size(lead) > 1;
+  if (!fits || !is(out, lead, rows, columns)) return null;
+  const turned = is(rhs, lead, columns, summed);
+  if (!turned && !is(rhs, lead, summed, columns)) return null;
+  const transposed = is(lhs, summed, rows);
+  if (!transposed && !is(lhs, rows, summed)) return null;
+  const a = g.reshape(
+    g.exact(x, xForm.dims),
+    (transposed ? [summed, rows] : [rows, summed]).map(size),
+  );
+  const b = g.reshape(
+    g.exact(y, yForm.dims),
+    (turned ? [lead, columns, summed] : [lead, summed, columns]).map(size),
+  );
+  const product = aval(z.dtype, [lead, rows, columns].map(size));
+  const [one, many] = [
+    { value: a, transposed },
+    { value: b, transposed: turned },
+  ];
+  return g.reshape(multiply(g, one, many, product), z.dims);
 }
 
 function multiply(g: OnnxEmitter, a: Matrix, b: Matrix, out: Aval): OnnxValue {

@@ -1,4 +1,4 @@
-/** @file gather, scatter-add and top-k as StableHLO text. */
+/** @file gather, scatters and top-k as StableHLO text. */
 
 import type { HloEmitter, HloValue } from "../core/lowering.ts";
 import type { Each, One, Two } from "../core/op.ts";
@@ -32,18 +32,25 @@ export function gatherStablehlo(
 }
 
 /** XLA drops scatter indices out of range, so they are clamped here. */
-export function scatterAddStablehlo(
-  h: HloEmitter,
-  [updates, indices]: Each<Two, HloValue>,
-  { batchDims, size }: { readonly batchDims: number; readonly size: number },
-  [y]: Each<One, Aval>,
-): Each<One, HloValue> {
-  if (sizeOf(updates.dims) === 0) return [h.splat(0, y)];
-  const low = h.splat(0, indices);
+export function clampedStablehlo(h: HloEmitter, indices: HloValue, size: number): HloValue {
+  const form = aval("int32", indices.dims);
+  const raised = h.elementwise("stablehlo.maximum", [indices, h.splat(0, indices)], form);
   const high = h.splat(Math.max(0, size - 1), indices);
-  const raised = h.elementwise("stablehlo.maximum", [indices, low], aval("int32", indices.dims));
-  const clamped = h.elementwise("stablehlo.minimum", [raised, high], aval("int32", indices.dims));
-  const start = h.splat(0, y);
+  return h.elementwise("stablehlo.minimum", [raised, high], form);
+}
+
+/**
+ * Rows of `updates` into `table` at clamped indices. `combine` is an op of the two scalars, or null for
+ * the update alone, where no place is named twice.
+ */
+export function scatterStablehlo(
+  h: HloEmitter,
+  table: HloValue,
+  indices: HloValue,
+  updates: HloValue,
+  batchDims: number,
+  combine: string | null,
+): HloValue {
   const batch = range(0, batchDims);
   const windows = range(indices.dims.length, updates.dims.length);
   const batching =
@@ -51,14 +58,28 @@ export function scatterAddStablehlo(
       ? ""
       : `input_batching_dims = ${list(batch)}, scatter_indices_batching_dims = ${list(batch)}, `;
   const numbers = `#stablehlo.scatter<update_window_dims = ${list(windows)}, inserted_window_dims = [${batchDims}], ${batching}scatter_dims_to_operand_dims = [${batchDims}], index_vector_dim = ${indices.dims.length}>`;
-  const scalar = h.type(aval(y.dtype, []));
-  return [
-    h.line(
-      `"stablehlo.scatter"(${start.name}, ${clamped.name}, ${updates.name}) <{scatter_dimension_numbers = ${numbers}}> ({\n` +
-        `    ^bb0(%p: ${scalar}, %q: ${scalar}):\n      %s = stablehlo.add %p, %q : ${scalar}\n      stablehlo.return %s : ${scalar}\n    }) : (${h.type(start)}, ${h.type(clamped)}, ${h.type(updates)}) -> ${h.type(y)}`,
-      y,
-    ),
-  ];
+  const scalar = h.type(aval(table.dtype, []));
+  const body =
+    combine === null
+      ? `stablehlo.return %q : ${scalar}`
+      : `%s = ${combine} %p, %q : ${scalar}\n      stablehlo.return %s : ${scalar}`;
+  const unique = combine === null ? ", unique_indices = true" : "";
+  return h.line(
+    `"stablehlo.scatter"(${table.name}, ${indices.name}, ${updates.name}) <{scatter_dimension_numbers = ${numbers}${unique}}> ({\n` +
+      `    ^bb0(%p: ${scalar}, %q: ${scalar}):\n      ${body}\n    }) : (${h.type(table)}, ${h.type(indices)}, ${h.type(updates)}) -> ${h.type(table)}`,
+    table,
+  );
+}
+
+export function scatterAddStablehlo(
+  h: HloEmitter,
+  [updates, indices]: Each<Two, HloValue>,
+  { batchDims, size }: { readonly batchDims: number; readonly size: number },
+  [y]: Each<One, Aval>,
+): Each<One, HloValue> {
+  if (sizeOf(updates.dims) === 0) return [h.splat(0, y)];
+  const clamped = clampedStablehlo(h, indices, size);
+  return [scatterStablehlo(h, h.splat(0, y), clamped, updates, batchDims, "stablehlo.add")];
 }
 
 /** A stable descending sort of (value, index) pairs, cut after k. */

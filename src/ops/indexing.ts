@@ -1,18 +1,41 @@
-/** @file Rows by index: gather, scatter-add, top-k. Indices are clamped to the axis, here as on every engine. */
+/**
+ * @file Rows by index: gather, scatter-add, top-k.
+ *
+ * Indices out of range are clamped to the axis, here as on every engine; docs/indexing.md has the rule.
+ */
 
 import { apply } from "../core/builder.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import { at, forLines, put, zeros } from "../core/ndarray.ts";
 import { defineOp, notLinear, type One, type Op, type Two } from "../core/op.ts";
-import { integers, random, rejects, sample, values } from "../core/samples.ts";
+import {
+  booleans,
+  integers,
+  random,
+  rejects,
+  type SampleInput,
+  sample,
+  values,
+  words,
+} from "../core/samples.ts";
 import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { checkDType, FLOATS } from "./dtypes.ts";
+import { checkDType, FLOATS, SIGNED } from "./dtypes.ts";
 import { repeat } from "./families.ts";
-import { flatIndices, scatterAddOnnx } from "./indexing.onnx.ts";
+import { gatherOnnx, scatterAddOnnx } from "./indexing.onnx.ts";
 import { gatherStablehlo, scatterAddStablehlo, topKStablehlo } from "./indexing.stablehlo.ts";
 import { reshape } from "./layout.ts";
+
+/** Below, at and above the ends of a short axis, as far as int32 goes. */
+export const OUT_OF_RANGE: SampleInput = values(
+  aval("int32", [5]),
+  -1,
+  -(2 ** 31),
+  1,
+  3,
+  2 ** 31 - 1,
+);
 
 export interface GatherParams {
   /** Leading axes that operand and indices share. */
@@ -27,12 +50,23 @@ export interface GatherParams {
  */
 export type Distinct = number;
 
+/** What is known of `size` lists as the batches of one: a place in one batch is none in another. */
+export function distinctInBatch(distinct: Distinct, size: number): Distinct {
+  return distinct === 1 ? 1 : distinct * size;
+}
+
 /** What stays known of a part of the indices. */
-function distinctInPart(distinct: Distinct): Distinct {
+export function distinctInPart(distinct: Distinct): Distinct {
   return distinct === 1 ? 1 : 0;
 }
 
-function checkIndices(name: string, indices: Aval, batch: readonly number[], other: Aval): void {
+/** @throws unless indices are int32 and share the batch axes of the operand */
+export function checkIndices(
+  name: string,
+  indices: Aval,
+  batch: readonly number[],
+  other: Aval,
+): void {
   if (indices.dtype !== "int32")
     throw new DTypeError("DTYPE-01", `${name}: indices must be int32, not ${showAval(indices)}`);
   if (!sameDims(indices.dims.slice(0, batch.length), batch)) {
@@ -98,7 +132,7 @@ export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, 
         xMapped ? x : repeat(x, size),
         iMapped ? indices : repeat(indices, size),
         batchDims + 1,
-        distinct * size,
+        distinctInBatch(distinct, size),
       ),
     ];
   },
@@ -125,21 +159,7 @@ export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, 
   },
   simplify: () => null,
   lower: {
-    onnx: (g, [x, indices], { batchDims }, { inputs: [xForm, iForm], outputs: [y] }) => {
-      const { flat, batches, rows } = flatIndices(
-        g,
-        g.exact(indices, iForm.dims),
-        iForm,
-        batchDims,
-        dimOf(xForm, batchDims),
-      );
-      const row = xForm.dims.slice(batchDims + 1);
-      const table = g.reshape(g.exact(x, xForm.dims), [batches * rows, ...row]);
-      const chosen = g.node("Gather", [table, flat], aval(y.dtype, [...flat.dims, ...row]), {
-        axis: { int: 0 },
-      });
-      return [g.reshape(chosen, y.dims)];
-    },
+    onnx: (g, xs, { batchDims }, avals) => gatherOnnx(g, xs, batchDims, avals),
     stablehlo: (h, xs, p, ys) => gatherStablehlo(h, xs, p.batchDims, ys),
   },
   samples: () => [
@@ -151,11 +171,15 @@ export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, 
       batchDims: 2,
       distinct: 0,
     }),
-    sample("out of range is clamped", [random(3, 2), values(aval("int32", [3]), -4, 1, 9)], {
+    sample("out of range is clamped", [random(3, 2), OUT_OF_RANGE], {
       batchDims: 0,
       distinct: 0,
     }),
     sample("nothing", [random(3, 2), integers(0, 3, 0)], { batchDims: 0, distinct: 0 }),
+    sample("no elements", [random(2, 3), integers(0, 3, 2, 0)], { batchDims: 1, distinct: 0 }),
+    sample("no batches", [random(0, 3), integers(0, 3, 0, 2)], { batchDims: 1, distinct: 0 }),
+    sample("truth", [booleans(2, 3), integers(0, 3, 2, 4)], { batchDims: 1, distinct: 0 }, false),
+    sample("words", [words(5), integers(0, 5, 3)], { batchDims: 0, distinct: 0 }, false),
   ],
   rejects: () => [
     rejects(
@@ -178,7 +202,8 @@ function uniqueNames(names: readonly (string | null)[]): (string | null)[] {
   return names.map((name, i) => (name !== null && names.indexOf(name) < i ? null : name));
 }
 
-function clamp(index: number, length: number): number {
+/** The index rule: see docs/indexing.md. */
+export function clamp(index: number, length: number): number {
   return Math.min(Math.max(index, 0), Math.max(length - 1, 0));
 }
 
@@ -194,11 +219,16 @@ export interface ScatterAddParams {
   readonly name: string | null;
 }
 
-/** `y[b…, n, r…] = Σ u[b…, i…, r…]` over the i with `at[b…, i…] = n`: the transpose of gather. */
+/**
+ * `y[b…, n, r…] = Σ u[b…, i…, r…]` over the i with `at[b…, i…] = n`: the transpose of gather.
+ *
+ * The order of addition is open. On the onnx engine, a NaN or an infinity may reach other places of its
+ * column when few rows are added without `distinct`: that sum is a product with zeros and ones.
+ */
 export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddParams, Two, One>({
   name: "scatterAdd",
   infer([updates, indices], { batchDims, size, name }) {
-    checkDType("scatterAdd", updates, FLOATS);
+    checkDType("scatterAdd", updates, SIGNED);
     checkIndices("scatterAdd", indices, updates.dims.slice(0, batchDims), updates);
     if (
       !sameDims(updates.dims.slice(0, indices.dims.length), indices.dims) ||
@@ -238,7 +268,7 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
       {
         ...p,
         batchDims: p.batchDims + 1,
-        distinct: p.distinct * size,
+        distinct: distinctInBatch(p.distinct, size),
       },
     ),
   ],
@@ -286,6 +316,12 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
       size: 6,
       name: null,
     }),
+    sample("counts", [integers(-3, 4, 9), integers(0, 3, 9)], {
+      batchDims: 0,
+      distinct: 0,
+      size: 3,
+      name: null,
+    }),
     sample("distinct within pieces", [random(4, 3), values(aval("int32", [4]), 2, 0, 0, 1)], {
       batchDims: 0,
       distinct: 2,
@@ -310,7 +346,7 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
       size: 5,
       name: null,
     }),
-    sample("out of range is clamped", [random(3, 2), values(aval("int32", [3]), -4, 1, 9)], {
+    sample("out of range is clamped", [random(5, 2), OUT_OF_RANGE], {
       batchDims: 0,
       distinct: 0,
       size: 3,

@@ -5,7 +5,7 @@ import { apply } from "../core/builder.ts";
 import { ShapeError } from "../core/errors.ts";
 import { build, get } from "../core/ndarray.ts";
 import { defineOp, linear, type One, type Op } from "../core/op.ts";
-import { random, rejects, sample } from "../core/samples.ts";
+import { booleans, random, rejects, sample } from "../core/samples.ts";
 import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -184,4 +184,93 @@ export function inverse(order: readonly number[]): number[] {
 
 export function transpose(x: Tensor, order: readonly number[]): Tensor {
   return order.every((axis, i) => axis === i) ? x : apply(transposeOp, [x], { order })[0];
+}
+
+export interface ReverseParams {
+  readonly axes: readonly number[];
+}
+
+/** The elements in the opposite order along some axes. */
+export const reverseOp: Op<ReverseParams, One, One> = defineOp<ReverseParams, One, One>({
+  name: "reverse",
+  infer([x], { axes }) {
+    if (axes.every((axis, i) => axis in x.dims && axes.indexOf(axis) === i)) return [x];
+    throw new ShapeError(
+      "SHAPE-01",
+      `reverse: [${axes.join(", ")}] are not different axes of ${showAval(x)}`,
+    );
+  },
+  jvp: linear,
+  // Its own inverse, and its own transpose.
+  transpose: {
+    kind: "rule",
+    apply: ([ct], _x, { axes }) => [ct === null ? null : reverse(ct, axes)],
+  },
+  batch: ([x], _mapped, { axes }) => [
+    reverse(
+      x,
+      axes.map((axis) => axis + 1),
+    ),
+  ],
+  shard: ([x], _y, p) => {
+    const factors = factorNames(x.dims.length).map((factor, i) =>
+      p.axes.includes(i) ? null : factor,
+    );
+    return rule(p, [factors], [factors]);
+  },
+  evaluate: ([x], { axes }, [y]) => [
+    build(y, (index) =>
+      get(
+        x,
+        index.map((i, axis) => (axes.includes(axis) ? dimOf(x, axis) - 1 - i : i)),
+      ),
+    ),
+  ],
+  simplify([x], { axes }) {
+    if (axes.every((axis) => dimOf(x.tensor.aval, axis) <= 1)) return [x.tensor];
+    const [source] = x.inputs;
+    if (x.op !== (reverseOp as unknown as Op) || source === undefined) return null;
+    const inner = (x.params as ReverseParams).axes;
+    const once = [...axes, ...inner].filter(
+      (axis) => !axes.includes(axis) || !inner.includes(axis),
+    );
+    return [once.length === 0 ? source : reverse(source, once)];
+  },
+  lower: {
+    // A Slice with step −1; the end lies below every index, since −1 would mean the last element.
+    onnx: (g, [x], { axes }, { inputs: [from], outputs: [y] }) => {
+      const int64 = (list: readonly number[]) => g.constant("int64", [list.length], list);
+      const all = (n: number) => int64(axes.map(() => n));
+      return [
+        g.node(
+          "Slice",
+          [g.exact(x, from.dims), all(-1), all(Number.MIN_SAFE_INTEGER), int64(axes), all(-1)],
+          y,
+        ),
+      ];
+    },
+    stablehlo: (h, [x], { axes }, [y]) => [
+      h.line(`stablehlo.reverse ${x.name}, dims = [${axes.join(", ")}] : ${h.type(y)}`, y),
+    ],
+  },
+  samples: () => [
+    sample("a row", [random(5)], { axes: [0] }),
+    sample("the outer axis", [random(3, 2)], { axes: [0] }),
+    sample("two axes", [random(2, 3, 4)], { axes: [2, 0] }),
+    sample("one element", [random(1, 3)], { axes: [0] }),
+    sample("nothing", [random(0, 2)], { axes: [0, 1] }),
+    sample("truth", [booleans(5)], { axes: [0] }, false),
+  ],
+  rejects: () => [
+    rejects(
+      "an axis twice",
+      [aval("float32", [2, 3])],
+      { axes: [1, 1] },
+      "reverse: [1, 1] are not different axes of float32[2, 3]",
+    ),
+  ],
+});
+
+export function reverse(x: Tensor, axes: readonly number[]): Tensor {
+  return axes.length === 0 ? x : apply(reverseOp, [x], { axes })[0];
 }

@@ -5,194 +5,266 @@ import { apply } from "../core/builder.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import { build, get, type NdArray } from "../core/ndarray.ts";
 import { defineOp, linear, type Many, type MaybeZero, type One, type Op } from "../core/op.ts";
-import { random, rejects, sample } from "../core/samples.ts";
+import { booleans, integers, random, rejects, sample, words } from "../core/samples.ts";
 import { type Aval, aval, dimOf, sameDims, showAval, without } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { fullLike } from "./creation.ts";
 import { repeat } from "./families.ts";
+import { padOnnx, sliceOnnx } from "./pieces.onnx.ts";
 
 export interface SliceParams {
   readonly start: readonly number[];
   readonly limit: readonly number[];
+  /** Every how many-th element along each axis, from `start`. */
+  readonly stride: readonly number[];
 }
 
-/** The box `start ≤ index < limit`. */
+/** Elements of a box, `start ≤ index < limit`, every `stride`-th along each axis. */
 export const sliceOp: Op<SliceParams, One, One> = defineOp<SliceParams, One, One>({
   name: "slice",
-  infer([x], { start, limit }) {
-    const fits = x.dims.every(
-      (dim, i) =>
-        0 <= (start[i] ?? -1) && (start[i] ?? 0) <= (limit[i] ?? -1) && (limit[i] ?? 0) <= dim,
-    );
-    if (fits && start.length === x.dims.length)
-      return [
-        aval(
-          x.dtype,
-          start.map((from, i) => (limit[i] ?? 0) - from),
-          x.names,
-        ),
-      ];
-    throw new ShapeError(
-      "SHAPE-01",
-      `slice: [${start.join(", ")}] to [${limit.join(", ")}] is no box inside ${showAval(x)}`,
-    );
+  infer([x], { start, limit, stride }) {
+    const [rank, box] = [x.dims.length, `[${start.join(", ")}] to [${limit.join(", ")}]`];
+    if ([start, limit, stride].some((list) => list.length !== rank) || !fits(x, start, limit)) {
+      throw new ShapeError("SHAPE-01", `slice: ${box} is no box inside ${showAval(x)}`);
+    }
+    if (stride.some((step) => !Number.isInteger(step) || step < 1)) {
+      const fix = ["fix", "use reverse for the other direction"] as const;
+      const headline = `slice: strides [${stride.join(", ")}] must be whole numbers ≥ 1.`;
+      throw new ShapeError("SHAPE-01", headline, [["operand", showAval(x)], fix]);
+    }
+    const dims = start.map((from, i) => Math.ceil(((limit[i] ?? 0) - from) / (stride[i] ?? 1)));
+    return [aval(x.dtype, dims, x.names)];
   },
   jvp: linear,
+  // Every element goes back to its place, with zeros around and between.
   transpose: {
     kind: "rule",
-    apply: ([ct], [x], { start, limit }) => [
-      ct === null
-        ? null
-        : pad(
-            ct,
-            start,
-            x.aval.dims.map((dim, i) => dim - (limit[i] ?? 0)),
-          ),
-    ],
+    apply: ([ct], [x], { start, stride }) => {
+      if (ct === null) return [null];
+      const between = stride.map((step) => step - 1);
+      const high = x.aval.dims.map(
+        (dim, i) => dim - (start[i] ?? 0) - dilated(dimOf(ct.aval, i), between[i] ?? 0),
+      );
+      return [pad(ct, start, high, between)];
+    },
   },
-  batch: ([x], _mapped, { start, limit }, size) => [slice(x, [0, ...start], [size, ...limit])],
+  batch: ([x], _mapped, { start, limit, stride }, size) => [
+    slice(x, [0, ...start], [size, ...limit], [1, ...stride]),
+  ],
   shard: ([x], [y], p) => {
     const factors = factorNames(x.dims.length).map((factor, i) =>
       x.dims[i] === y.dims[i] ? factor : null,
     );
-    return {
-      ...rule(p, [factors], [factors]),
-      local: ([dims]) => ({ ...p, limit: p.start.map((from, i) => from + (dims?.[i] ?? 0)) }),
-    };
+    const limit = (dims: readonly number[] = []) =>
+      p.limit.map((to, i) => (factors[i] === null ? to : (dims[i] ?? 0)));
+    return { ...rule(p, [factors], [factors]), local: ([dims]) => ({ ...p, limit: limit(dims) }) };
   },
-  evaluate: ([x], { start }, [y]) => [
+  evaluate: ([x], { start, stride }, [y]) => [
     build(y, (index) =>
       get(
         x,
-        index.map((i, axis) => i + (start[axis] ?? 0)),
+        index.map((i, axis) => i * (stride[axis] ?? 1) + (start[axis] ?? 0)),
       ),
     ),
   ],
-  simplify: ([x], { start, limit }) =>
-    start.every((from, i) => from === 0 && limit[i] === x.tensor.dims[i]) ? [x.tensor] : null,
+  simplify: ([x], { start, limit, stride }) =>
+    start.every((from, i) => from === 0 && limit[i] === x.tensor.dims[i] && stride[i] === 1)
+      ? [x.tensor]
+      : null,
   lower: {
-    onnx: (g, [x], { start, limit }, { inputs: [from], outputs: [y] }) => {
-      const int = (list: readonly number[]) => g.constant("int64", [list.length], list);
-      const axes = start
-        .map((_, i) => i)
-        .filter((i) => start[i] !== 0 || limit[i] !== from.dims[i]);
-      const pick = (list: readonly number[]) => axes.map((i) => list[i] ?? 0);
-      return [
-        g.node("Slice", [g.exact(x, from.dims), int(pick(start)), int(pick(limit)), int(axes)], y),
-      ];
-    },
-    stablehlo: (h, [x], { start, limit }, [y]) => [
+    onnx: sliceOnnx,
+    stablehlo: (h, [x], { start, limit, stride }, [y]) => [
       h.line(
-        `stablehlo.slice ${x.name} [${start.map((from, i) => `${from}:${limit[i]}`).join(", ")}] : (${h.type(x)}) -> ${h.type(y)}`,
+        `stablehlo.slice ${x.name} [${start.map((from, i) => `${from}:${limit[i]}:${stride[i]}`).join(", ")}] : (${h.type(x)}) -> ${h.type(y)}`,
         y,
       ),
     ],
   },
   samples: () => [
-    sample("a box", [random(4, 5)], { start: [1, 0], limit: [3, 5] }),
-    sample("one element", [random(3)], { start: [2], limit: [3] }),
-    sample("nothing", [random(3, 2)], { start: [1, 0], limit: [1, 2] }),
+    sample("a box", [random(4, 5)], { start: [1, 0], limit: [3, 5], stride: [1, 1] }),
+    sample("one element", [random(3)], { start: [2], limit: [3], stride: [1] }),
+    sample("nothing", [random(3, 2)], { start: [1, 0], limit: [1, 2], stride: [1, 1] }),
+    sample("every third", [random(2, 8)], { start: [0, 1], limit: [2, 8], stride: [1, 3] }),
+    sample("strides both ways", [random(5, 7)], { start: [0, 1], limit: [5, 6], stride: [2, 2] }),
+    sample("a stride past the end", [random(4)], { start: [1], limit: [4], stride: [9] }),
+    sample("truth", [booleans(6)], { start: [1], limit: [6], stride: [2] }, false),
+    sample("words", [words(5)], { start: [0], limit: [5], stride: [2] }, false),
   ],
   rejects: () => [
     rejects(
       "past the end",
       [aval("float32", [3])],
-      { start: [1], limit: [4] },
+      { start: [1], limit: [4], stride: [1] },
       "slice: [1] to [4] is no box inside float32[3]",
+    ),
+    rejects(
+      "a stride backwards",
+      [aval("float32", [3])],
+      { start: [0], limit: [3], stride: [-1] },
+      "slice: strides [-1] must be whole numbers ≥ 1.",
     ),
   ],
 });
 
-export function slice(x: Tensor, start: readonly number[], limit: readonly number[]): Tensor {
-  return apply(sliceOp, [x], { start, limit })[0];
+function fits(x: Aval, start: readonly number[], limit: readonly number[]): boolean {
+  return x.dims.every((dim, i) => {
+    const [from, to] = [start[i] ?? -1, limit[i] ?? -1];
+    return 0 <= from && from <= to && to <= dim;
+  });
+}
+
+/** Every `stride`-th element of a box; stride 1 where absent. */
+export function slice(
+  x: Tensor,
+  start: readonly number[],
+  limit: readonly number[],
+  stride: readonly number[] = start.map(() => 1),
+): Tensor {
+  return apply(sliceOp, [x], { start, limit, stride })[0];
 }
 
 export interface PadParams {
+  /** Elements put before the first along each axis; negative ones are cut away. */
   readonly low: readonly number[];
   readonly high: readonly number[];
+  /** Elements put between any two neighbours, never negative. They count before `low` and `high` do. */
+  readonly interior: readonly number[];
+  readonly value: number;
 }
 
-/** Zeros around: `low[i]` before and `high[i]` after along axis i. */
+/** Length of `size` elements with `between` new ones between any two. */
+export function dilated(size: number, between: number): number {
+  return size + Math.max(0, size - 1) * between;
+}
+
+/**
+ * One value around and between the elements: element i of an axis moves to `low + i (interior + 1)`,
+ * and what falls outside is cut away.
+ */
 export const padOp: Op<PadParams, One, One> = defineOp<PadParams, One, One>({
   name: "pad",
-  infer([x], { low, high }) {
-    if (x.dims.length === low.length && low.every((n, i) => n >= 0 && (high[i] ?? -1) >= 0)) {
-      return [
-        aval(
-          x.dtype,
-          x.dims.map((dim, i) => dim + (low[i] ?? 0) + (high[i] ?? 0)),
-          x.names,
-        ),
-      ];
+  infer([x], { low, high, interior }) {
+    const show = [low, high, interior].map((list) => `[${list.join(", ")}]`);
+    if ([low, high, interior].some((list) => list.length !== x.dims.length)) {
+      throw new ShapeError(
+        "SHAPE-01",
+        `pad: ${show.join(", ")} must have one number per axis of ${showAval(x)}`,
+      );
     }
-    throw new ShapeError(
-      "SHAPE-01",
-      `pad: [${low.join(", ")}] and [${high.join(", ")}] must be one count ≥ 0 per axis of ${showAval(x)}`,
+    const dims = x.dims.map(
+      (dim, i) => dilated(dim, interior[i] ?? 0) + (low[i] ?? 0) + (high[i] ?? 0),
     );
+    if (interior.every((n) => n >= 0) && dims.every((n) => Number.isInteger(n) && n >= 0))
+      return [aval(x.dtype, dims, x.names)];
+    throw new ShapeError("SHAPE-01", `pad: nothing of a size below 0 can be made.`, [
+      ["operand", showAval(x)],
+      ["before", show[0] ?? ""],
+      ["after", show[1] ?? ""],
+      ["between", `${show[2]}, each must be ≥ 0`],
+      ["result", `[${dims.join(", ")}]`],
+    ]);
   },
-  jvp: linear,
-  transpose: {
+  jvp: {
     kind: "rule",
-    apply: ([ct], [x], { low }) => [
-      ct === null
-        ? null
-        : slice(
-            ct,
-            low,
-            low.map((n, i) => n + dimOf(x.aval, i)),
-          ),
+    apply: ([dx], _x, _y, { low, high, interior }) => [
+      dx === null ? null : pad(dx, low, high, interior),
     ],
   },
-  batch: ([x], _mapped, { low, high }) => [pad(x, [0, ...low], [0, ...high])],
+  transpose: {
+    kind: "rule",
+    apply: ([ct], [x], { low, high, interior }) => {
+      if (ct === null) return [null];
+      const back = (list: readonly number[]) => list.map((n) => Math.max(0, -n));
+      const whole = pad(ct, back(low), back(high)); // zeros for what was cut away
+      const start = low.map((n) => Math.max(0, n));
+      const limit = start.map((n, i) => n + dilated(dimOf(x.aval, i), interior[i] ?? 0));
+      return [
+        slice(
+          whole,
+          start,
+          limit,
+          interior.map((n) => n + 1),
+        ),
+      ];
+    },
+  },
+  batch: ([x], _mapped, { low, high, interior, value }) => [
+    pad(x, [0, ...low], [0, ...high], [0, ...interior], value),
+  ],
   shard: ([x], _y, p) => {
     const factors = factorNames(x.dims.length).map((factor, i) =>
-      p.low[i] === 0 && p.high[i] === 0 ? factor : null,
+      p.low[i] === 0 && p.high[i] === 0 && p.interior[i] === 0 ? factor : null,
     );
     return rule(p, [factors], [factors]);
   },
-  evaluate: ([x], { low }, [y]) => [
+  evaluate: ([x], { low, interior, value }, [y]) => [
     build(y, (index) => {
-      const inside = index.map((i, axis) => i - (low[axis] ?? 0));
-      return inside.every((i, axis) => i >= 0 && i < dimOf(x, axis)) ? get(x, inside) : 0;
+      const place = index.map((i, axis) => (i - (low[axis] ?? 0)) / ((interior[axis] ?? 0) + 1));
+      const inside = place.every((i, axis) => Number.isInteger(i) && i >= 0 && i < dimOf(x, axis));
+      return inside ? get(x, place) : value;
     }),
   ],
-  simplify: ([x], { low, high }) => ([...low, ...high].every((n) => n === 0) ? [x.tensor] : null),
+  simplify: ([x], { low, high, interior }) =>
+    [...low, ...high, ...interior].every((n) => n === 0) ? [x.tensor] : null,
   lower: {
-    onnx: (g, [x], { low, high }, { inputs: [from], outputs: [y] }) => [
-      g.node(
-        "Pad",
-        [g.exact(x, from.dims), g.constant("int64", [2 * low.length], [...low, ...high])],
-        y,
-      ),
-    ],
-    stablehlo: (h, [x], { low, high }, [y]) => {
-      const zero = h.splat(0, aval(y.dtype, []));
-      const inner = low.map(() => 0);
+    onnx: padOnnx,
+    stablehlo: (h, [x], { low, high, interior, value }, [y]) => {
+      const fill = h.splat(value, aval(y.dtype, []));
       return [
         h.line(
-          `stablehlo.pad ${x.name}, ${zero.name}, low = [${low.join(", ")}], high = [${high.join(", ")}], interior = [${inner.join(", ")}] : (${h.type(x)}, ${h.type(zero)}) -> ${h.type(y)}`,
+          `stablehlo.pad ${x.name}, ${fill.name}, low = [${low.join(", ")}], high = [${high.join(", ")}], interior = [${interior.join(", ")}] : (${h.type(x)}, ${h.type(fill)}) -> ${h.type(y)}`,
           y,
         ),
       ];
     },
   },
-  samples: () => [
-    sample("both sides", [random(2, 3)], { low: [1, 0], high: [0, 2] }),
-    sample("nothing inside", [random(0, 2)], { low: [1, 0], high: [1, 0] }),
-  ],
+  samples: () => {
+    const by = (low: number[], high: number[], interior: number[], value = 0): PadParams => {
+      return { low, high, interior, value };
+    };
+    return [
+      sample("both sides", [random(2, 3)], by([1, 0], [0, 2], [0, 0])),
+      sample("nothing inside", [random(0, 2)], by([1, 0], [1, 0], [0, 0])),
+      sample("cut on both sides", [random(4, 5)], by([-1, 0], [0, -2], [0, 0])),
+      sample("cut and padded", [random(4)], by([-1], [2], [0])),
+      sample("between", [random(2, 3)], by([0, 0], [0, 0], [2, 1])),
+      sample("between, cut and padded", [random(3, 4)], by([1, -2], [-1, 3], [1, 2])),
+      sample("between one and none", [random(1, 0)], by([0, 2], [1, 0], [3, 3])),
+      sample("cut away whole", [random(3)], by([-5], [4], [0])),
+      sample("cut to nothing", [random(3)], by([-2], [-1], [0])),
+      sample("another value", [random(2, 2)], by([1, 0], [0, -1], [1, 0], 0.5)),
+      sample("less than all", [random(3)], by([1], [1], [0], -Infinity), false),
+      sample("integers", [integers(-9, 9, 3)], by([1], [1], [1], 7), false),
+      sample("truth", [booleans(3)], by([1], [0], [1], 1), false),
+    ];
+  },
   rejects: () => [
     rejects(
-      "a negative count",
+      "less than nothing",
       [aval("float32", [3])],
-      { low: [-1], high: [0] },
-      "pad: [-1] and [0] must be one count ≥ 0 per axis of float32[3]",
+      { low: [-4], high: [0], interior: [0], value: 0 },
+      "pad: nothing of a size below 0 can be made.",
+    ),
+    rejects(
+      "an axis forgotten",
+      [aval("float32", [3, 2])],
+      { low: [1], high: [0], interior: [0], value: 0 },
+      "pad: [1], [0], [0] must have one number per axis of float32[3, 2]",
     ),
   ],
 });
 
-export function pad(x: Tensor, low: readonly number[], high: readonly number[]): Tensor {
-  return apply(padOp, [x], { low, high })[0];
+/** `value` around and between the elements; see `PadParams`. Nothing between where absent. */
+export function pad(
+  x: Tensor,
+  low: readonly number[],
+  high: readonly number[],
+  interior: readonly number[] = low.map(() => 0),
+  value = 0,
+): Tensor {
+  if ([...low, ...high, ...interior].every((n) => n === 0)) return x;
+  return apply(padOp, [x], { low, high, interior, value })[0];
 }
 
 export interface ConcatenateParams {

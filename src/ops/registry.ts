@@ -6,6 +6,8 @@ import { argMaxOp } from "./arg-max.ts";
 import * as arithmetic from "./arithmetic.ts";
 import { attendOp } from "./attention.ts";
 import * as bits from "./bits.ts";
+import * as device from "./collectives.device.ts";
+import * as collectives from "./collectives.ts";
 import { contractOp } from "./contract.ts";
 import { checkpointOp } from "./control/checkpoint.ts";
 import { customJvpOp, customVjpOp, linearCallOp } from "./control/custom.ts";
@@ -15,12 +17,15 @@ import { whileOp } from "./control/while.ts";
 import * as convolution from "./convolution.ts";
 import * as creation from "./creation.ts";
 import { cumsumOp } from "./cumulative.ts";
+import * as dynamic from "./dynamic.ts";
 import * as errorFunction from "./error-function.ts";
 import * as exponential from "./exponential.ts";
 import * as extremes from "./extremes.ts";
+import * as fft from "./fft.ts";
 import * as hyperbolic from "./hyperbolic.ts";
 import * as indexing from "./indexing.ts";
 import * as layout from "./layout.ts";
+import * as linalg from "./linalg.ts";
 import * as logic from "./logic.ts";
 import * as magnitude from "./magnitude.ts";
 import * as normalisation from "./normalisation.ts";
@@ -29,6 +34,7 @@ import * as pool from "./pool.ts";
 import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
 import * as reduce from "./reduce.ts";
 import * as rounding from "./rounding.ts";
+import * as scatter from "./scatter.ts";
 import * as softmax from "./softmax.ts";
 import { argsortOp } from "./sort.ts";
 import { stopGradientOp } from "./stop-gradient.ts";
@@ -92,6 +98,7 @@ export const OPS: readonly Op[] = [
   creation.broadcastOp,
   layout.reshapeOp,
   layout.transposeOp,
+  layout.reverseOp,
   pieces.sliceOp,
   pieces.padOp,
   pieces.concatenateOp,
@@ -113,6 +120,18 @@ export const OPS: readonly Op[] = [
   indexing.gatherOp,
   indexing.scatterAddOp,
   indexing.topKOp,
+  scatter.scatterSetOp,
+  scatter.scatterMaxOp,
+  scatter.scatterMinOp,
+  dynamic.dynamicSliceOp,
+  dynamic.dynamicUpdateSliceOp,
+  fft.fftOp,
+  fft.fftOfRealOp,
+  fft.fftToRealOp,
+  linalg.triangularSolveOp,
+  linalg.solveOp,
+  linalg.choleskyOp,
+  linalg.slogdetOp,
   argsortOp,
   softmax.softmaxOp,
   softmax.logSoftmaxOp,
@@ -130,6 +149,12 @@ export const OPS: readonly Op[] = [
   customJvpOp,
   customVjpOp,
   linearCallOp,
+  collectives.allReduceOp,
+  collectives.allGatherOp,
+  collectives.reduceScatterOp,
+  collectives.allToAllOp,
+  device.collectivePermuteOp,
+  device.partitionIdOp,
 ] as unknown as readonly Op[];
 
 /** Ops by name, for parsing programs. */

@@ -218,7 +218,8 @@ export function batchedAndLooped(
   return [batched, looped];
 }
 
-function stack(list: readonly NdArray[]): NdArray {
+/** Arrays of equal form along a new leading axis. */
+export function stack(list: readonly NdArray[]): NdArray {
   const first = list[0] as NdArray;
   const length = sizeOf(first.dims);
   return build({ dtype: first.dtype, dims: [list.length, ...first.dims] }, (_index, flat) =>

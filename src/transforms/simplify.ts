@@ -4,6 +4,7 @@
  */
 
 import { Builder, type Draft, writing } from "../core/builder.ts";
+import { spansDevices } from "../core/collective.ts";
 import { at, type NdArray } from "../core/ndarray.ts";
 import type { Made } from "../core/op.ts";
 import { type Program, withoutDeadCode } from "../core/program.ts";
@@ -77,12 +78,14 @@ function folded(
   if (
     !small ||
     inputs.length === 0 ||
+    spansDevices(op, params) || // its value is not one device's to compute
     inputs.some((x) => made.get(x)?.inputs.length !== 0 || sizeOf(x.dims) > FOLD_LIMIT)
   )
     return undefined;
   const values = inputs.map((x): NdArray | null => {
     const by = made.get(x);
-    return by?.op == null ? null : (by.op.evaluate([], by.params, [x.aval])[0] ?? null);
+    if (by?.op == null || spansDevices(by.op, by.params)) return null;
+    return by.op.evaluate([], by.params, [x.aval])[0] ?? null;
   });
   if (values.some((value) => value === null)) return undefined;
   const results = op.evaluate(values as NdArray[], params, outputs);

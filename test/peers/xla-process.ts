@@ -13,6 +13,10 @@ import type { Program } from "../../src/core/program.ts";
 import { printStablehlo } from "../../src/engines/xla/stablehlo.ts";
 
 export type Answer = { readonly outputs: readonly NdArray[] } | { readonly error: string };
+/** Outputs of each partition. */
+export type AnswerTogether =
+  | { readonly devices: readonly (readonly NdArray[])[] }
+  | { readonly error: string };
 
 interface Encoded {
   readonly dtype: DType;
@@ -27,7 +31,7 @@ export type Started =
 
 export class XlaProcess {
   readonly #child: ChildProcessWithoutNullStreams;
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  readonly #waiting = new Map<number, (answer: AnswerTogether) => void>();
   #next = 0;
 
   private constructor(child: ChildProcessWithoutNullStreams) {
@@ -60,12 +64,19 @@ export class XlaProcess {
   }
 
   /** Compiles and runs a program. */
-  run(program: Program, inputs: readonly NdArray[]): Promise<Answer> {
+  async run(program: Program, inputs: readonly NdArray[]): Promise<Answer> {
+    const answer = await this.runTogether(program, [inputs]);
+    return "error" in answer ? answer : { outputs: answer.devices[0] ?? [] };
+  }
+
+  /** Compiles a per-device program and runs it on as many devices as there are lists of inputs. */
+  runTogether(program: Program, devices: readonly (readonly NdArray[])[]): Promise<AnswerTogether> {
     const id = this.#next++;
-    const text = printStablehlo(program);
+    const text = printStablehlo(program, { partitions: devices.length });
+    const inputs = devices.map((own) => own.map(encode));
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
-      this.#child.stdin.write(`${JSON.stringify({ id, text, inputs: inputs.map(encode) })}\n`);
+      this.#child.stdin.write(`${JSON.stringify({ id, text, devices: inputs })}\n`);
     });
   }
 
@@ -73,9 +84,10 @@ export class XlaProcess {
     this.#child.stdin.end();
   }
 
-  #receive(report: { id: number; error?: string; outputs?: Encoded[] }): void {
-    const { id, error, outputs = [] } = report;
-    this.#waiting.get(id)?.(error === undefined ? { outputs: outputs.map(decode) } : { error });
+  #receive(report: { id: number; error?: string; devices?: Encoded[][] }): void {
+    const { id, error, devices = [] } = report;
+    const outputs = () => ({ devices: devices.map((own) => own.map(decode)) });
+    this.#waiting.get(id)?.(error === undefined ? outputs() : { error });
     this.#waiting.delete(id);
   }
 

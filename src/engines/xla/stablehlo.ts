@@ -1,14 +1,21 @@
 /** @file A program as the text of one StableHLO module: every op writes its own lines. */
 
+import { isCollective } from "../../core/collective.ts";
 import { dtypeFacts } from "../../core/dtype.ts";
 import { EngineError, MeshloomError } from "../../core/errors.ts";
 import type { HloEmitter, HloValue } from "../../core/lowering.ts";
+import type { Op } from "../../core/op.ts";
 import type { Equation, Program, Variable } from "../../core/program.ts";
 import { type Aval, aval, dimOf, showAval } from "../../core/shape.ts";
 import { showSource } from "../../core/source.ts";
 import { hloNumber } from "../../ops/creation.ts";
 
 type Form = Pick<Aval, "dtype" | "dims">;
+
+export interface StablehloOptions {
+  /** How many devices run the program, each as one partition; 1 for a program without collectives. */
+  readonly partitions?: number;
+}
 
 /**
  * Prints a program for XLA and other compilers that read StableHLO:
@@ -21,40 +28,102 @@ type Form = Pick<Aval, "dtype" | "dims">;
  *     }
  *
  * Inputs and outputs keep their order and forms; axis names are not part of StableHLO. float64 stays
- * float64.
+ * float64. A per-device program of several partitions has its number of them as an attribute of the
+ * module, and its lines inside a manual computation: XLA's partitioner leaves them as they are.
  *
- * @throws EngineError when an op's lowering leaves a result out
+ * @throws EngineError when an op's lowering leaves a result out, or a collective speaks of another number
+ * of devices than `partitions`
  */
-export function printStablehlo(program: Program): string {
-  const { emitter, lines } = createEmitter();
+export function printStablehlo(
+  program: Program,
+  { partitions = 1 }: StablehloOptions = {},
+): string {
+  const { emitter, lines } = createEmitter(partitions);
   const values = new Map<Variable, HloValue>();
-  const parameters = program.inputs.map((v, i) => {
-    const value = { name: `%arg${i}`, dtype: v.aval.dtype, dims: v.aval.dims };
-    values.set(v, value);
-    return `${value.name}: ${typeText(value)}`;
+  const declare = (prefix: string, v: Variable, i: number) => `%${prefix}${i}: ${typeText(v.aval)}`;
+  const own = partitions === 1 ? "arg" : "own"; // names of the inputs, where the lines stand
+  program.inputs.forEach((v, i) => {
+    values.set(v, { name: `%${own}${i}`, dtype: v.aval.dtype, dims: v.aval.dims });
   });
-  for (const equation of program.equations) lower(equation, emitter, values);
+  for (const equation of program.equations) lower(equation, emitter, values, partitions);
   const results = program.outputs.map((v) => hloOf(values, v));
-  const types = results.map(typeText);
-  const names = results.map(({ name }) => name);
+  const body: Body = {
+    parameters: program.inputs.map((v, i) => declare(own, v, i)),
+    inputs: program.inputs.map(({ aval }) => aval),
+    lines,
+    results,
+  };
+  const parameters = program.inputs.map((v, i) => declare("arg", v, i)).join(", ");
+  const types = results.map(typeText).join(", ");
+  const count = `mhlo.num_partitions = ${partitions} : i32, mhlo.num_replicas = 1 : i32`;
   return [
-    `module @${symbol(program.name)} {`,
-    `  func.func public @main(${parameters.join(", ")}) -> (${types.join(", ")}) {`,
-    ...lines.map((line) => line.replace(/^/gm, "    ")),
-    names.length === 0 ? "    return" : `    return ${names.join(", ")} : ${types.join(", ")}`,
+    `module @${symbol(program.name)} ${partitions === 1 ? "" : `attributes {${count}} `}{`,
+    ...(partitions === 1 ? [] : [`  sdy.mesh @devices = <["device"=${partitions}]>`]),
+    `  func.func public @main(${parameters}) -> (${types}) {`,
+    ...(partitions === 1 ? plain(body) : manual(body)).map((line) => line.replace(/^/gm, "    ")),
     "  }",
     "}",
     "",
   ].join("\n");
 }
 
+/** The lines of a function with its parameters, as declared and as forms, and its results. */
+interface Body {
+  readonly parameters: readonly string[];
+  readonly inputs: readonly Form[];
+  readonly lines: readonly string[];
+  readonly results: readonly HloValue[];
+}
+
+function plain({ lines, results }: Body): readonly string[] {
+  return [...lines, returning("return", results)];
+}
+
+/** The lines as what each partition computes by itself; XLA is told that all values are whole. */
+function manual({ parameters, inputs, lines, results }: Body): readonly string[] {
+  const whole = (forms: readonly Form[]) =>
+    `[${forms.map(({ dims }) => `<@devices, [${dims.map(() => "{}").join(", ")}]>`).join(", ")}]`;
+  const types = (forms: readonly Form[]) => `(${forms.map(typeText).join(", ")})`;
+  const operands = inputs.map((_, i) => `%arg${i}`).join(", ");
+  const made =
+    results.length === 0 ? "" : `%all${results.length === 1 ? "" : `:${results.length}`} = `;
+  const all = results.map(({ dtype, dims }, i) => ({
+    name: results.length === 1 ? "%all" : `%all#${i}`,
+    dtype,
+    dims,
+  }));
+  return [
+    `${made}sdy.manual_computation(${operands}) in_shardings=${whole(inputs)} out_shardings=${whole(results)} manual_axes={"device"} (${parameters.join(", ")}) {`,
+    ...lines.map((line) => line.replace(/^/gm, "  ")),
+    `  ${returning("sdy.return", results)}`,
+    `} : ${types(inputs)} -> ${types(results)}`,
+    returning("return", all),
+  ];
+}
+
+function returning(word: string, results: readonly HloValue[]): string {
+  if (results.length === 0) return word;
+  return `${word} ${results.map(({ name }) => name).join(", ")} : ${results.map(typeText).join(", ")}`;
+}
+
+function checkDevices(op: Op, params: unknown, partitions: number): void {
+  if (!isCollective(op) || op.alone(params) || op.devices(params) === partitions) return;
+  throw new EngineError(
+    "ENGINE-02",
+    `stablehlo: ${op.name} is written for ${op.devices(params)} devices, the module for ${partitions}.`,
+    [["fix", `printStablehlo(program, { partitions: ${op.devices(params)} })`]],
+  );
+}
+
 function lower(
   { op, params, inputs, outputs, source }: Equation,
   emitter: HloEmitter,
   values: Map<Variable, HloValue>,
+  partitions: number,
 ): void {
   const operands = inputs.map((v) => hloOf(values, v));
   try {
+    checkDevices(op, params, partitions);
     const forms = outputs.map((v) => v.aval);
     const results: readonly HloValue[] = op.lower.stablehlo(emitter, operands, params, forms);
     outputs.forEach((v, i) => {
@@ -70,7 +139,10 @@ function lower(
 }
 
 /** Lines of a function under construction, and the emitter that adds to them. */
-function createEmitter(): { readonly emitter: HloEmitter; readonly lines: readonly string[] } {
+function createEmitter(partitions: number): {
+  readonly emitter: HloEmitter;
+  readonly lines: readonly string[];
+} {
   const outermost: string[] = [];
   const blocks: string[][] = [outermost];
   const lines = () => blocks[blocks.length - 1] ?? outermost;
@@ -113,7 +185,7 @@ function createEmitter(): { readonly emitter: HloEmitter; readonly lines: readon
 
   const inline: HloEmitter["inline"] = (program, inputs) => {
     const values = new Map(program.inputs.map((v, i) => [v, inputs[i] as HloValue]));
-    for (const equation of program.equations) lower(equation, emitter, values);
+    for (const equation of program.equations) lower(equation, emitter, values, partitions);
     return program.outputs.map((v) => hloOf(values, v));
   };
 
