@@ -731,6 +731,88 @@ export const ROWS: readonly Row[] = [
       ),
     },
   },
+  {
+    op: "maxPool, reduceWindow by max or min",
+    cells: {
+      NaN: cell(
+        "wins, wherever it stands",
+        (x: Tensor) => np.maxPool(x, { window: [3], stride: 1 }),
+        [float(1, nan, 2, 3, 4, 5, nan)],
+        [nan, nan, 4, 5, nan],
+      ),
+      "±∞": cell(
+        "a window of −∞ is −∞; padding never wins",
+        (x: Tensor) => np.maxPool(x, { window: [2], stride: 1, padding: 1 }),
+        [float(-inf, -inf, inf, -5)],
+        [-inf, -inf, inf, inf, -5],
+      ),
+      ties: cell(
+        "gradient to the first in row-major order",
+        slope((x) => np.maxPool(x, { window: [2, 2] })),
+        [fromData("float32", [2, 2], Float32Array.of(1, 3, 3, 2))],
+        [0, 1, 0, 0],
+      ),
+      integers: cell(
+        "the least and the greatest too",
+        (x: Tensor) => np.reduceWindow(x, "min", { window: [2], padding: 1 }),
+        [int(LEAST, GREATEST)],
+        [LEAST, LEAST, GREATEST],
+      ),
+      empty: cell(
+        "a window of padding alone is refused",
+        (x: Tensor) => np.maxPool(x, { window: [2], padding: 3 }),
+        [float(1, 2)],
+        "refused",
+      ),
+    },
+  },
+  {
+    op: "sumPool, avgPool",
+    cells: {
+      NaN: cell(
+        "is the result",
+        (x: Tensor) => np.sumPool(x, { window: [2], stride: 1 }),
+        [float(1, nan, 2, 3)],
+        [nan, nan, 5],
+      ),
+      "±∞": cell(
+        "∞ − ∞ is NaN",
+        (x: Tensor) => np.sumPool(x, { window: [2], stride: 1 }),
+        [float(1, inf, -inf, -1)],
+        [inf, nan, -inf],
+      ),
+      integers: cell(
+        "sums wrap around",
+        (x: Tensor) => np.sumPool(x, { window: [2] }),
+        [int(GREATEST, 1)],
+        [LEAST],
+      ),
+      empty: cell(
+        "0 of padding alone",
+        (x: Tensor) => np.avgPool(x, { window: [1], padding: 1, includePad: false }),
+        [float(2)],
+        [0, 2, 0],
+      ),
+    },
+  },
+  {
+    op: "conv, convTranspose",
+    cells: {
+      NaN: cell(
+        "of every window that sees it",
+        (x: Tensor, w: Tensor) => np.conv(x.reshape([1, 5]), w.reshape([1, 1, 2])).reshape([-1]),
+        [float(1, nan, 2, 3, 4), float(1, 1)],
+        [nan, nan, 5, 7],
+      ),
+      empty: cell(
+        "0 of padding alone",
+        (x: Tensor, w: Tensor) =>
+          np.conv(x.reshape([1, 1]), w.reshape([1, 1, 1]), { padding: 1 }).reshape([-1]),
+        [float(2), float(3)],
+        [0, 6, 0],
+      ),
+    },
+  },
 ];
 
 /** The cells one by one, with names. */
