@@ -57,8 +57,16 @@ export function runnerSpecs(python: string | undefined): readonly RunnerSpec[] {
 
 /** Starts a runner on a configuration file. */
 export function startRunner({ name, command }: RunnerSpec, config: string): Runner {
-  const [program = "", ...args] = command;
-  const child = spawn(program, [...args, "--config", config], { stdio: ["pipe", "pipe", "pipe"] });
+  return startProcess(name, [...command, "--config", config]);
+}
+
+/** PyTorch and stock ONNX Runtime, one operation at a time. */
+export function startOpsPeer(python: string): Runner {
+  return startProcess("ops peer", [python, join(PEERS, "ops_peer.py")]);
+}
+
+function startProcess(name: string, [program = "", ...args]: readonly string[]): Runner {
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
   const errors: string[] = [];
   child.stderr.on("data", (chunk: Buffer) => errors.push(chunk.toString()));
   const lines = createInterface({ input: child.stdout });

@@ -1,7 +1,8 @@
-/** @file `bench step`: one training step, ours and the peers', turn by turn. */
+/** @file `bench`: training steps or single operations, ours and the peers', turn by turn. */
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { benchOps, type OpsResult } from "../bench/ops.ts";
 import { type BenchResult, benchStepOnAll } from "../bench/step.ts";
 import { formatBytes } from "../core/text.ts";
 import { writeAtomically } from "../files/atomic.ts";
@@ -10,13 +11,13 @@ import { formatTable } from "./table.ts";
 
 export const command: Command = defineCommand({
   name: "bench",
-  summary: "Time a training step against PyTorch, JAX, TensorFlow.js and jax-js",
+  summary: "Time a training step, or single operations, against PyTorch and other peers",
   positionals: [
     {
       name: "what",
-      help: "step: time it; runner: serve as one of the timed processes",
+      help: "step: a training step; ops: single operations; runner: serve as one of the timed processes",
       required: true,
-      choices: ["step", "runner"],
+      choices: ["step", "ops", "runner"],
     },
   ],
   options: {
@@ -35,7 +36,7 @@ export const command: Command = defineCommand({
     only: {
       type: "string",
       default: "",
-      help: "runners to time beside ours, with commas between; all when empty",
+      help: "of step, the runners to time beside ours; of ops, words in the names of cases; with commas between, all when empty",
     },
     rounds: {
       type: "int",
@@ -48,12 +49,30 @@ export const command: Command = defineCommand({
     out: { type: "string", default: "bench/results", help: "folder for the results, JSON" },
     config: { type: "string", default: "", help: "of a runner: the file to read" },
   },
-  examples: ["meshloom bench step --python .venv/bin/python --json"],
+  examples: [
+    "meshloom bench step --python .venv/bin/python --json",
+    "meshloom bench ops --python .venv/bin/python --only conv,softmax",
+  ],
 
   async run(options, context) {
     if (options.what === "runner") {
       const { serveRunner } = await import("../bench/runner.ts");
       await serveRunner(options.config);
+      return;
+    }
+    const only = options.only === "" ? [] : options.only.split(",");
+    if (options.what === "ops") {
+      const result = await benchOps({
+        python: options.python,
+        rounds: options.rounds,
+        threads: options.threads,
+        only,
+        onNotice: context.log,
+      });
+      await mkdir(options.out, { recursive: true });
+      await writeAtomically(join(options.out, "ops.json"), `${JSON.stringify(result, null, 2)}\n`);
+      if (context.json) context.out(JSON.stringify(result));
+      else for (const line of showOps(result)) context.out(line);
       return;
     }
     const models =
@@ -63,7 +82,6 @@ export const command: Command = defineCommand({
     const results: BenchResult[] = [];
     for (const model of models) {
       context.log(`${model} step`);
-      const only = options.only === "" ? [] : options.only.split(",");
       results.push(
         await benchStepOnAll({
           model,
@@ -87,6 +105,41 @@ export const command: Command = defineCommand({
     }
   },
 });
+
+function showOps({ results, cpu, threads, versions }: OpsResult): string[] {
+  const peers = [...new Set(results.flatMap((r) => Object.keys(r.peers)))];
+  const rows = results.map((r) => [
+    r.name,
+    r.ours.minMs.toFixed(2),
+    r.ours.medianMs.toFixed(2),
+    r.gflops === null ? "" : r.gflops.toFixed(0),
+    ...peers.flatMap((peer) => {
+      const [times, ratio] = [r.peers[peer], r.speedups[peer]];
+      return times === undefined || ratio === undefined
+        ? ["", "", ""]
+        : [times.medianMs.toFixed(2), ratio.min.toFixed(2), ratio.median.toFixed(2)];
+    }),
+    r.goal === null ? "" : `${r.goal.speedup} × ${r.goal.peer}`,
+    verdict(r),
+  ]);
+  const header = ["operation", "min ms", "median ms", "GFLOP/s"];
+  const theirs = peers.flatMap((peer) => [`${peer} ms`, "speedup min", "median"]);
+  const known = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return [
+    `${threads} threads, ${cpu}${known.length > 0 ? `, ${known.join(", ")}` : ""}; speedup: their time over ours`,
+    formatTable([...header, ...theirs, "goal", ""], rows, {
+      align: ["left", ...Array(header.length - 1 + theirs.length).fill("right"), "left", "left"],
+    }),
+  ];
+}
+
+/** By the better of minimum and median: either is one honest reading of a noisy machine. */
+function verdict({ goal, speedups, difference }: OpsResult["results"][number]): string {
+  if (difference > 1e-3) return `other results: ${difference.toExponential(0)}`;
+  const reached = goal === null ? undefined : speedups[goal.peer];
+  if (goal === null || reached === undefined) return "";
+  return Math.max(reached.min, reached.median) >= goal.speedup ? "reached" : "missed";
+}
 
 function show(result: BenchResult): string[] {
   const rows = result.results.map((r) => [

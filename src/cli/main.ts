@@ -19,7 +19,7 @@ export const COMMANDS: CommandList = {
     load: () => import("./describe.ts"),
   },
   bench: {
-    summary: "Time a training step against PyTorch, JAX, TensorFlow.js and jax-js",
+    summary: "Time a training step, or single operations, against PyTorch and other peers",
     load: () => import("./bench.ts"),
   },
   profile: {
