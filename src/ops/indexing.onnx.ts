@@ -1,13 +1,15 @@
 /**
  * @file gather, scatter-add, and what other scatters share, as ONNX nodes. The obvious node for adding is
- * wrong, so there are three ways, by what is known.
+ * wrong, so there are four ways, by what is known.
  */
 
 import { dtypeFacts, isFloat } from "../core/dtype.ts";
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import type { Each, One, Two } from "../core/op.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
+import { inSingle } from "./half.onnx.ts";
 import type { ScatterAddParams } from "./indexing.ts";
+import { sumInBlocks } from "./scatter-blocks.onnx.ts";
 
 /** Clamped indices, a row per batch. */
 function clampedIndices(
@@ -83,8 +85,11 @@ export function gatherOnnx(
 
 /** More pieces than this would be more nodes than they save. */
 const MOST_PIECES = 64;
-/** A product with one-hot rows costs rows × places × width multiply-adds; above this it is not worth it. */
-const LARGEST_PRODUCT = 2 ** 30;
+/** A product with one-hot rows costs a multiply-add per place; blocks of sorted rows cost 64 and the sorting. */
+const MOST_PLACES = 256;
+/** Below this, or with single numbers for rows, the sorting costs more than it saves. */
+const LEAST_ROWS = 64;
+const LEAST_WIDTH = 8;
 
 /**
  * ScatterND adds rows on several threads without a lock, so rows for one place are lost now and then
@@ -92,6 +97,7 @@ const LARGEST_PRODUCT = 2 ** 30;
  *
  * - indices known to be distinct within pieces: one ScatterND per piece, one after another;
  * - few places: a product with one-hot rows;
+ * - many rows of some width: products in sorted blocks;
  * - else ScatterElements, which is sequential and right, and twenty times as slow as ScatterND.
  */
 export function scatterAddOnnx(
@@ -108,12 +114,18 @@ export function scatterAddOnnx(
   const width = sizeOf(uForm.dims.slice(iForm.dims.length));
   const rows = g.reshape(g.exact(updates, uForm.dims), [count, width]);
   const table = aval(y.dtype, [batches * size, width]);
-  const small = isFloat(y.dtype) && batches === 1 && count * size * width <= LARGEST_PRODUCT;
-  const sum = fewPieces(distinct, count)
-    ? scatterPieces(g, zeroTable(g, table), rows, flat, distinct, "add")
-    : small
-      ? productWithOneHot(g, rows, flat, table)
-      : scatterElements(g, zeroTable(g, table), rows, flat, "add");
+  const summed = (): OnnxValue => {
+    if (fewPieces(distinct, count))
+      return scatterPieces(g, zeroTable(g, table), rows, flat, distinct, "add");
+    if (isFloat(y.dtype) && batches === 1 && size <= MOST_PLACES)
+      return productWithOneHot(g, rows, flat, table);
+    if (isFloat(y.dtype) && count >= LEAST_ROWS && width >= LEAST_WIDTH)
+      return inSingle(g, [rows], table, ([wide], form) =>
+        sumInBlocks(g, zeroTable(g, form), wide ?? rows, flat),
+      );
+    return scatterElements(g, zeroTable(g, table), rows, flat, "add");
+  };
+  const sum = summed();
   return [g.reshape(sum, y.dims)];
 }
 
@@ -162,7 +174,7 @@ export function scatterPieces(
   );
 }
 
-/** Whether ScatterND may be used: see the three ways above. */
+/** Whether ScatterND may be used: see the ways above. */
 export function fewPieces(distinct: number, count: number): boolean {
   return distinct > 0 && distinct <= MOST_PIECES && count % distinct === 0;
 }

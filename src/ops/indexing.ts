@@ -5,8 +5,9 @@
  */
 
 import { apply } from "../core/builder.ts";
+import { isFloat } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
-import { at, forLines, put, zeros } from "../core/ndarray.ts";
+import { at, forLines, mapElements, put, zeros } from "../core/ndarray.ts";
 import { defineOp, notLinear, type One, type Op, type Two } from "../core/op.ts";
 import {
   booleans,
@@ -282,7 +283,8 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
     });
   },
   evaluate: ([updates, indices], { batchDims, size }, [y]) => {
-    const out = zeros(y);
+    // Floats are rounded once, whole sums; integers wrap at each addition.
+    const out = zeros(isFloat(y.dtype) ? { ...y, dtype: "float64" } : y);
     const row = sizeOf(updates.dims.slice(indices.dims.length));
     const perBatch = sizeOf(indices.dims.slice(batchDims));
     for (let i = 0; i < indices.data.length; i++) {
@@ -290,7 +292,7 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
       for (let j = 0; j < row; j++)
         put(out, to * row + j, at(out, to * row + j) + at(updates, i * row + j));
     }
-    return [out];
+    return [mapElements(out, y.dtype, (sum) => sum)];
   },
   simplify: () => null,
   lower: {
@@ -328,6 +330,13 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
       size: 3,
       name: null,
     }),
+    ...[1, 3, 300].map((places) =>
+      sample(
+        `many rows for ${places} of many places`,
+        [random(150, 8), integers(7, 7 + places, 150)],
+        { batchDims: 0, distinct: 0, size: 310, name: null },
+      ),
+    ),
     sample("a large table", [random(3, 2), values(aval("int32", [3]), 5000, 7, 5000)], {
       batchDims: 0,
       distinct: 0,
