@@ -15,11 +15,11 @@ export function scatterSetStablehlo(
   [x, u, indices]: Each<Three, HloValue>,
   { batchDims, distinct }: ScatterParams,
 ): Each<One, HloValue> {
+  if (sizeOf(u.dims) === 0) return [x]; // XLA wants room for one row
   const size = dimOf(x, batchDims);
   const count = sizeOf(indices.dims);
   const clamped = clampedStablehlo(h, indices, size);
   if (distinct === 1) return [scatterStablehlo(h, x, clamped, u, batchDims, null)];
-  if (sizeOf(u.dims) === 0) return [x];
   const reshape = (value: HloValue, dims: readonly number[]) =>
     h.line(
       `stablehlo.reshape ${value.name} : (${h.type(value)}) -> ${h.type({ ...value, dims })}`,
@@ -56,6 +56,7 @@ export function scatterExtremeStablehlo(
   { batchDims }: ScatterParams,
   combine: "maximum" | "minimum",
 ): Each<One, HloValue> {
+  if (sizeOf(u.dims) === 0) return [x];
   const clamped = clampedStablehlo(h, indices, dimOf(x, batchDims));
   return [scatterStablehlo(h, x, clamped, u, batchDims, `stablehlo.${combine}`)];
 }

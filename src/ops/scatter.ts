@@ -127,6 +127,10 @@ const rowsSamples = (): readonly Sample<ScatterParams>[] => [
   }),
   sample("out of range is clamped", [random(3, 2), random(5, 2), OUT_OF_RANGE], plain()),
   sample("nothing written", [random(3, 2), random(0, 2), integers(0, 3, 0)], plain()),
+  sample("no batches", [random(0, 3, 2), random(0, 2, 2), integers(0, 3, 0, 2)], {
+    batchDims: 1,
+    distinct: 0,
+  }),
   sample("rows of no width", [random(3, 0), random(2, 0), integers(0, 3, 2)], plain()),
   sample("integers", [integers(-9, 9, 4), integers(-9, 9, 5), integers(0, 4, 5)], plain(), false),
 ];
