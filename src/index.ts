@@ -11,6 +11,7 @@ export { setDefaultEngine } from "./engines/default.ts";
 export type { Compilation, CompileOptions, Engine, Executable } from "./engines/engine.ts";
 export { type JitOptions, type Jitted, jit } from "./engines/jit.ts";
 export { exportOnnx, saveOnnx } from "./engines/onnx/export.ts";
+export { importOnnx, type OnnxFunction } from "./engines/onnx/import/import.ts";
 export { createOnnxEngine, type OnnxEngineOptions } from "./engines/onnx/onnx.ts";
 export { referenceEngine } from "./engines/reference/reference.ts";
 export * from "./numpy/index.ts";

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { formatMarkdown } from "../src/cli/table.ts";
 import { AXIS_WORDS, parseAxes } from "../src/core/axes.ts";
+import { FAMILIES, NEWEST_OPSET } from "../src/engines/onnx/import/table.ts";
 import { meshloom } from "./command-line.ts";
 
 /** The text of `docs/axes.md`. */
@@ -31,6 +32,52 @@ The same word is used in five places, so that they can be held against each othe
    and \`head\` and \`mlp\` over another. Each op has its rule for this; the partitioner is not there yet.
 `;
 }
+
+/** The text of `docs/onnx.md`. */
+function onnxPage(): string {
+  const rows = Object.entries(FAMILIES).map(([title, operators]) => [
+    title,
+    Object.entries(operators)
+      .map(([name, { since }]) => (since === 1 ? name : `${name} ${since}`))
+      .sort()
+      .join(", "),
+  ]);
+  return `# ONNX in
+
+Printed from the table of operators in \`src/engines/onnx/import/\` by \`npx vitest run test/docs.test.ts -u\`; a test
+fails when this page is stale.
+
+\`const f = await importOnnx("model.onnx")\` reads a model; \`f\` is a function of tensors like any other, for use inside
+\`jit\`, \`grad\` and \`vmap\`:
+
+    const f = await importOnnx("model.onnx");
+    const [y] = await jit((x) => f(x))(x);
+    const slope = await jit((p, x) => grad((q) => loss(f.apply(q, [x])[0]))(p))(f.parameters, x);
+
+- \`f.inputs\` and \`f.outputs\` say names and forms. Sizes that the model leaves open are those of the arguments.
+- \`f.parameters\` are the model's float weights by name; \`f.apply(parameters, arguments)\` takes others in their place.
+- Forms are fixed while tracing, as everywhere here. What a form depends on (the target of a Reshape, the k of a TopK)
+  must be known then: from the model, from sizes, or from a tensor with data that the function closes over. If it is an
+  argument of the traced function, the error ONNX-03 names the node and the input.
+- int8, uint8, int16, uint16, int4, uint4, int2 and uint2 are carried as int32 and wrap as in their own type; arguments
+  and results of these types are int32. Not there: uint64, strings, complex numbers, 8-bit and 4-bit floats.
+- Integer products and quantised convolutions are exact. Rounding stops derivatives.
+- A condition that is data becomes a branch of the program (both must give equal forms), a loop that data ends becomes
+  a while loop, which has no backward derivative; loops of known length are written out or become scans.
+- Weights outside the model are read from its own folder only. Sparse weights are refused.
+- Random operators, and training by them (Dropout with a ratio), are refused: their results are not the model's.
+
+Opsets 1 to ${NEWEST_OPSET} are read. A number behind an operator is the first opset whose form of it is understood; without
+one, every form is. Of the domain com.microsoft there are FusedMatMul and SimplifiedLayerNormalization. Functions that
+a model defines itself are inlined.
+
+${formatMarkdown(["family", "operators"], rows)}
+`;
+}
+
+test("onnx.md", async () => {
+  await expect(onnxPage()).toMatchFileSnapshot("../docs/onnx.md");
+});
 
 test("axes.md", async () => {
   for (const word of Object.keys(AXIS_WORDS)) expect(parseAxes("docs", word)).toEqual([word]);

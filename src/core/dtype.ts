@@ -99,9 +99,19 @@ export function readElement(dtype: DType, data: TypedArray, i: number): number {
   return Number(value);
 }
 
-/** Writes a number: floats round to nearest, integers wrap as their typed arrays do. */
+/** The ends of int64. As doubles both are rounded, the upper one past the end. */
+const INT64 = { low: -(2n ** 63n), high: 2n ** 63n - 1n } as const;
+
+/** NaN is 0, and what lies past an end is that end: a double cannot hold the largest int64 itself. */
+function toInt64(value: number): bigint {
+  if (value >= 2 ** 63) return INT64.high;
+  if (value < -(2 ** 63)) return INT64.low;
+  return Number.isNaN(value) ? 0n : BigInt(Math.trunc(value));
+}
+
+/** Writes a number: floats round to nearest, int64 saturates, other integers wrap as their arrays do. */
 export function writeElement(dtype: DType, data: TypedArray, i: number, value: number): void {
-  if (data instanceof BigInt64Array) data[i] = BigInt(Math.trunc(value));
+  if (data instanceof BigInt64Array) data[i] = toInt64(value);
   else if (dtype === "float16" || dtype === "bfloat16") data[i] = toHalf(dtype, value);
   else data[i] = value;
 }

@@ -22,6 +22,9 @@ export type ErrorCode =
   | "ENGINE-01"
   | "ENGINE-02"
   | "MEMORY-01"
+  | "ONNX-01"
+  | "ONNX-02"
+  | "ONNX-03"
   | "TRAIN-01";
 
 /** One row of facts under the headline: a name and what it is. */
@@ -89,6 +92,8 @@ export class RunError extends MeshloomError {}
 export class DiskError extends MeshloomError {}
 /** An engine that is missing or failed. */
 export class EngineError extends MeshloomError {}
+/** An ONNX model that cannot be read, or asks for what is not here. */
+export class OnnxError extends MeshloomError {}
 /** Training that cannot go on. */
 export class TrainingError extends MeshloomError {}
 
