@@ -14,7 +14,7 @@ import type { Engine } from "../src/engines/engine.ts";
 import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
 import { referenceEngine } from "../src/engines/reference/reference.ts";
 import { OPS } from "../src/ops/registry.ts";
-import { forward, inFloat, inputsOf, programOf, runOn } from "../src/testing/laws.ts";
+import { forward, inFloat, inputsOf, programOf, runOn, together } from "../src/testing/laws.ts";
 import { difference, type Tolerance } from "../src/testing/matchers.ts";
 
 const SINGLE: Tolerance = { rtol: 2e-5, atol: 2e-6 };
@@ -64,16 +64,6 @@ interface Case {
   readonly sample: Sample;
   readonly program: Program;
   readonly inputs: readonly NdArray[];
-}
-
-/** Programs side by side as one. */
-function together(name: string, programs: readonly Program[]): Program {
-  return {
-    name,
-    inputs: programs.flatMap(({ inputs }) => inputs),
-    equations: programs.flatMap(({ equations }) => equations),
-    outputs: programs.flatMap(({ outputs }) => outputs),
-  };
 }
 
 /** Results of all cases; where one of them breaks the common program, each by itself. */

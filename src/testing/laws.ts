@@ -70,6 +70,16 @@ function runReference(
   return interpret(verify(program, name), inputs);
 }
 
+/** Programs side by side as one. */
+export function together(name: string, programs: readonly Program[]): Program {
+  return {
+    name,
+    inputs: programs.flatMap(({ inputs }) => inputs),
+    equations: programs.flatMap(({ equations }) => equations),
+    outputs: programs.flatMap(({ outputs }) => outputs),
+  };
+}
+
 /** The op's value by its own evaluation. */
 export function forward(op: Op, sample: Sample, double = false): readonly NdArray[] {
   return interpret(programOf(op, sample, double), inputsOf(sample, double));
