@@ -1,4 +1,4 @@
-/** @file The README's program is the example, it trains, and its export runs in stock ONNX Runtime. */
+/** @file The README's programs are the examples, they run, and the export runs in stock ONNX Runtime. */
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync } from "node:fs";
@@ -10,6 +10,8 @@ import { describe, expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const EXAMPLE = join(ROOT, "examples", "twenty-lines.ts");
+const LOOPS = join(ROOT, "examples", "loops.ts");
+const TSX = pathToFileURL(join(ROOT, "node_modules/tsx/dist/esm/index.mjs")).href;
 
 /** The example imports the sources beside it, the README the package. */
 function asPublished(source: string): string {
@@ -18,17 +20,42 @@ function asPublished(source: string): string {
     .replaceAll(/"\.\.\/src\/(\w+)\/index\.ts"/g, '"meshloom/$1"');
 }
 
-describe("the README's program", () => {
-  test("is the example", () => {
+describe("the README's programs", () => {
+  test("are the examples", () => {
     const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-    const [, block = ""] = /```ts\n([\s\S]*?)```/.exec(readme) ?? [];
-    expect(block.trim()).toBe(asPublished(readFileSync(EXAMPLE, "utf8")).trim());
+    const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block = ""]) =>
+      block.trim(),
+    );
+    const examples = [EXAMPLE, LOOPS].map((file) => asPublished(readFileSync(file, "utf8")).trim());
+    expect(blocks).toEqual(examples);
   });
 
-  test("trains, and what it exports computes the same in stock ONNX Runtime", async () => {
+  test("the loops print what JavaScript's own loops compute", () => {
     const folder = mkdtempSync(join(tmpdir(), "meshloom-readme-"));
-    const tsx = pathToFileURL(join(ROOT, "node_modules/tsx/dist/esm/index.mjs")).href;
-    const printed = execFileSync(process.execPath, ["--import", tsx, EXAMPLE], {
+    const printed = execFileSync(process.execPath, ["--import", TSX, LOOPS], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    const numbers = (name: string) => {
+      const [, list = ""] = new RegExp(`${name} \\[ (.*) \\]`).exec(printed) ?? [];
+      return list.split(", ").map(Number);
+    };
+    const state = (w: number, column: number) => {
+      let value = Math.sin(column);
+      for (let t = 0; t < 100; t++) value = Math.tanh(value * w + Math.sin(2 * t + column));
+      return value;
+    };
+    [0.5, 0.9].forEach((w, column) => {
+      expect(numbers("state")[column]).toBeCloseTo(state(w, column), 5);
+      const slope = (state(w + 1e-4, column) - state(w - 1e-4, column)) / 2e-4;
+      expect(numbers("slope")[column]).toBeCloseTo(slope, 4);
+    });
+    expect(numbers("roots").map((x) => Math.round(x * 1e4) / 1e4)).toEqual([1.4142, 3, 100]);
+  });
+
+  test("the first trains, and what it exports computes the same in stock ONNX Runtime", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "meshloom-readme-"));
+    const printed = execFileSync(process.execPath, ["--import", TSX, EXAMPLE], {
       cwd: folder,
       encoding: "utf8",
     });

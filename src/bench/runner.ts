@@ -86,7 +86,7 @@ function answer(value: object): void {
 
 async function load(config: RunnerConfig): Promise<Loaded> {
   const weights = read(config.weights);
-  const engine = await createOnnxEngine(profileOption());
+  const engine = await createOnnxEngine();
   const step = jit(benchStep(config), {
     name: "bench",
     donate: [0],
@@ -107,12 +107,6 @@ async function load(config: RunnerConfig): Promise<Loaded> {
   if (first !== undefined) await step.compile(fresh(), ...first);
   const loadMs = performance.now() - started;
   return { engine, step, batches, fresh, loadMs };
-}
-
-/** `MESHLOOM_PROFILE=/tmp/prefix` writes ONNX Runtime's own profile. */
-function profileOption(): { readonly profilePrefix?: string } {
-  const profilePrefix = process.env["MESHLOOM_PROFILE"];
-  return profilePrefix === undefined ? {} : { profilePrefix };
 }
 
 function read(path: string): readonly NamedTensor[] {
