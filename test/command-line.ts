@@ -3,10 +3,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Host } from "../src/cli/host.ts";
 import { main } from "../src/cli/main.ts";
 import type { MetricsRow } from "../src/train/metrics.ts";
+
+const CACHE = join(tmpdir(), "meshloom-test-cache");
 
 export interface Ended {
   /** Exit code; null after a signal that nobody caught. */
@@ -36,7 +40,12 @@ export async function meshloom(...words: readonly string[]): Promise<Ended> {
     onStop: () => () => {},
   };
   const code = await main(words, host);
-  return { code, out: out.join(""), err: err.join("") };
+  return { code, out: out.join(""), err: withoutCompileNotes(err.join("")) };
+}
+
+/** What was compiled is said only where it took long, so it is no part of what a test expects. */
+function withoutCompileNotes(text: string): string {
+  return text.replace(/^(compiled|found) .* equations in .*\n/gm, "");
 }
 
 export interface Started {
@@ -53,7 +62,8 @@ export function startMeshloom(
 ): Started {
   const child = spawn(process.execPath, [BIN, ...words], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+    // Processes that are killed and started again compile once.
+    env: { ...process.env, MESHLOOM_CACHE: CACHE, ...env },
   });
   let [out, err] = ["", ""];
   const watchers = new Set<(text: string) => void>();
@@ -70,7 +80,7 @@ export function startMeshloom(
     tell(piece.toString());
   });
   const ended = new Promise<Ended>((done) => {
-    child.on("close", (code) => done({ code, out, err }));
+    child.on("close", (code) => done({ code, out, err: withoutCompileNotes(err) }));
   });
   const until = (wanted: (text: string) => boolean) =>
     new Promise<void>((done) => {

@@ -9,6 +9,7 @@ import { jit } from "../src/engines/jit.ts";
 import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
 import { referenceEngine } from "../src/engines/reference/reference.ts";
 import { random, tensor } from "../src/numpy/index.ts";
+import { keysOf } from "../src/numpy/random/threefry.ts";
 import { mul } from "../src/ops/arithmetic.ts";
 import { partitionId } from "../src/ops/collectives.device.ts";
 import { full } from "../src/ops/creation.ts";
@@ -532,4 +533,26 @@ describe("refuses", () => {
   ])("%s", async (_name, f, message) => {
     await expect(refused(f)).rejects.toThrow(message);
   });
+});
+
+describe("an array of more than 2³² elements", () => {
+  const of = [2 ** 14 + 3, 3, 2 ** 31 - 1] as const; // about 2⁴⁶ elements
+  test.each([[[0, 0, 0]], [[5, 1, 2 ** 31 - 4]], [[2 ** 14, 2, 7]], [[8191, 1, 2 ** 30 + 12345]]])(
+    "has the keys of its places at %j",
+    async (at) => {
+      const draw = (k: random.Key) => keysOf(k, [2, 1, 3], { piece: { of, at } });
+      const flat = (i: number, j: number) =>
+        Number(
+          (BigInt(at[0] ?? 0) + BigInt(i)) * BigInt(of[1]) * BigInt(of[2]) +
+            BigInt(at[1] ?? 0) * BigInt(of[2]) +
+            BigInt((at[2] ?? 0) + j),
+        );
+      const folds = (k: random.Key) =>
+        [0, 1].flatMap((i) => [0, 1, 2].map((j) => random.fold(k, flat(i, j))));
+      const key = random.key(11);
+      const drawn = (await jit(draw)(key)).numbers();
+      const wanted = (await jit(folds)(key)).flatMap((pair) => pair.numbers());
+      expect(drawn).toEqual(wanted);
+    },
+  );
 });

@@ -15,6 +15,7 @@ import { broadcast, full, iota } from "../../ops/creation.ts";
 import { reshape } from "../../ops/layout.ts";
 import { convert } from "../../ops/logic.ts";
 import { concatenate, slice } from "../../ops/pieces.ts";
+import { addWide, timesWide, type Wide } from "./wide.ts";
 
 /** A key: `uint32[2]`. Never draw twice from one key; `fold` or `split` it first. */
 export type Key = Tensor;
@@ -99,7 +100,7 @@ export function bits(from: Key, dims: readonly number[], options: DrawOptions = 
 /**
  * Both words of each element's block.
  *
- * @throws ShapeError when the piece does not lie inside its array, or that has more than 2³² elements
+ * @throws ShapeError when the piece does not lie inside its array
  */
 export function wordPairs(
   from: Key,
@@ -108,8 +109,8 @@ export function wordPairs(
 ): readonly [Tensor, Tensor] {
   const names = namesOf(dims, axes);
   return asOneLine(() => {
-    const place = reshape(places(dims, piece), dims, names);
-    return threefry(from, full(0, place.aval), place);
+    const { high, low } = places(dims, piece);
+    return threefry(from, reshape(high, dims, names), reshape(low, dims, names));
   });
 }
 
@@ -128,34 +129,37 @@ export function namesOf(dims: readonly number[], axes: string | undefined): read
 }
 
 /** Row-major places of a piece's elements in the whole array, `Σ (at + index) · stride` over the axes. */
-function places(dims: readonly number[], piece: Piece | undefined): Tensor {
+function places(dims: readonly number[], piece: Piece | undefined): Wide {
   const whole = piece?.of ?? dims;
   checkPiece(dims, piece);
   const strides = stridesOf(whole);
-  const terms = dims.map((length, axis) => {
+  const wide = sizeOf(whole) > 2 ** 32;
+  const terms = dims.map((length, axis): Wide => {
     const index = iota(aval("uint32", [length]), 0);
     const start = piece?.at[axis] ?? 0;
     const shift =
       start instanceof Tensor
         ? spread(reshape(convert(start, "uint32"), []), [length])
         : constant(start, [length]);
-    const place = mul(add(index, shift), constant(strides[axis] ?? 1, [length]));
-    return broadcast(place, { dims, axes: [axis], names: dims.map(() => null) });
+    const at = add(index, shift);
+    const stride = strides[axis] ?? 1;
+    const along = (x: Tensor) => broadcast(x, { dims, axes: [axis], names: dims.map(() => null) });
+    if (!wide) return { high: constant(0, dims), low: along(mul(at, constant(stride, [length]))) };
+    const { high, low } = timesWide(at, stride);
+    return { high: along(high), low: along(low) };
   });
-  const [first, ...rest] = terms;
-  return rest.reduce(add, first ?? constant(0, dims));
+  const zero = { high: constant(0, dims), low: constant(0, dims) };
+  const [first = zero, ...rest] = terms;
+  // Without a high word there is nothing to carry.
+  const plus = (x: Wide, y: Wide): Wide =>
+    wide ? addWide(x, y) : { high: x.high, low: add(x.low, y.low) };
+  return rest.reduce(plus, first);
 }
 
 function checkPiece(dims: readonly number[], piece: Piece | undefined): void {
   const whole = piece?.of ?? dims;
   const at = piece?.at ?? dims.map(() => 0);
   const show = (list: readonly (number | Tensor)[]) => `[${list.join(", ")}]`;
-  if (sizeOf(whole) > 2 ** 32) {
-    throw new ShapeError(
-      "SHAPE-01",
-      `random: ${show(whole)} has more than 2^32 elements, as many as one key has words`,
-    );
-  }
   const inside = dims.every((length, axis) => {
     const start = at[axis];
     const end = (start instanceof Tensor ? 0 : (start ?? -1)) + length;
