@@ -1,8 +1,11 @@
-/** @file Where in the user's code an equation was written. */
+/**
+ * @file Where in the user's code an equation was written.
+ *
+ * Known in Node only: in a browser all code comes from one bundle, whose lines say nothing. There the browser's own
+ * stack, mapped by its developer tools, leads to the line.
+ */
 
-import { findSourceMap } from "node:module";
-import { dirname, join, relative, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { builtin } from "./host.ts";
 
 /** One place in a source file. */
 export interface SourceLine {
@@ -14,11 +17,20 @@ export interface SourceLine {
   readonly scope: string;
 }
 
-/** The equation was made by the system itself, for no line of the user. */
+/** The equation was made by the system itself, for no line of the user; or in a browser. */
 export const NO_SOURCE: SourceLine = { file: "", line: 0, column: 0, scope: "" };
 
-const HOME = dirname(dirname(fileURLToPath(import.meta.url)));
-const LAUNCHER = join(dirname(HOME), "bin", "meshloom.js");
+/** What is needed of Node; undefined in a browser. */
+const node = builtin && {
+  ...builtin("node:path"),
+  ...builtin("node:url"),
+  ...builtin("node:module"),
+};
+const sep = node?.sep ?? "/";
+
+const HOME =
+  node === undefined ? "" : node.dirname(node.dirname(node.fileURLToPath(import.meta.url)));
+const LAUNCHER = node?.join(node.dirname(HOME), "bin", "meshloom.js");
 /** Folders whose lines explain nothing to a user: the machinery below the layers. */
 const MACHINERY = ["core", "ops", "transforms", "numpy", "engines"].map(
   (folder) => HOME + sep + folder + sep,
@@ -30,6 +42,7 @@ const MACHINERY = ["core", "ops", "transforms", "numpy", "engines"].map(
  * Captures through V8's structured stack, which costs about 10 µs; the text form costs five times that.
  */
 export function captureSource(): SourceLine {
+  if (node === undefined) return NO_SOURCE;
   const { prepareStackTrace, stackTraceLimit } = Error;
   const holder: { stack?: unknown } = {};
   try {
@@ -80,6 +93,7 @@ function placeOf(file: string | undefined): "user" | "layer" | "machinery" {
 
 /** The line of the user that led to a thrown error, read from its stack. */
 export function sourceOfError(error: Error): SourceLine {
+  if (node === undefined) return NO_SOURCE;
   const frames = (error.stack ?? "").split("\n").flatMap((text): SourceLine[] => {
     const match = /^\s+at (?:(.*?) \()?((?:file:|\/|[A-Z]:\\).*?):(\d+):\d+\)?$/.exec(text);
     const file = filePath(match?.[2]);
@@ -102,7 +116,8 @@ function filePath(name: string | null | undefined): string | undefined {
   if (name == null) return undefined;
   const known = paths.get(name);
   if (known !== undefined || paths.has(name)) return known;
-  const path = name.startsWith("file:") ? fileURLToPath(name.split("?")[0] ?? name) : name;
+  const path =
+    name.startsWith("file:") && node ? node.fileURLToPath(name.split("?")[0] ?? name) : name;
   const foreign = name.startsWith("node:") || path.includes(`${sep}node_modules${sep}`);
   paths.set(name, foreign ? undefined : path);
   return foreign ? undefined : path;
@@ -111,15 +126,15 @@ function filePath(name: string | null | undefined): string | undefined {
 /** `model.ts:12 in feedForward`, relative to the working folder; empty for the system's own. */
 export function showSource(source: SourceLine): string {
   const { file, scope } = source;
-  if (file === "") return "";
+  if (file === "" || node === undefined) return "";
   const line = lineInSource(source);
-  const near = relative(process.cwd(), file);
+  const near = node.relative(process.cwd(), file);
   return `${near.startsWith("..") ? file : near}:${line}${scope === "" ? "" : ` in ${scope}`}`;
 }
 
 /** The line in the TypeScript source where a loader such as tsx compiled it on the fly. */
 function lineInSource({ file, line, column }: SourceLine): number {
   if (column === 0) return line;
-  const entry = findSourceMap(file)?.findEntry(line - 1, column - 1);
+  const entry = node?.findSourceMap(file)?.findEntry(line - 1, column - 1);
   return entry !== undefined && "originalLine" in entry ? entry.originalLine + 1 : line;
 }

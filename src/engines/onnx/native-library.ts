@@ -5,11 +5,12 @@
  * decodes the entries that we use. An entry never moves between releases; new ones are added at the end.
  */
 
-import { readdirSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import { EngineError } from "../../core/errors.ts";
-import { ORT_VERSION } from "./transport.ts";
+import { pathOf, requirePackage } from "./packages.ts";
+import { ORT_VERSION, runtimeError } from "./transport.ts";
+
+const { readdirSync } = process.getBuiltinModule("node:fs");
+const { dirname, join } = process.getBuiltinModule("node:path");
 
 /** What may be handed to native code: a pointer, a number, a string, memory of ours, or nothing. */
 export type NativeArgument = bigint | number | string | ArrayBufferView | null;
@@ -127,7 +128,7 @@ type Native<R> = ((...args: readonly NativeArgument[]) => R) & {
  * @throws EngineError when the library has another version than the one this table was checked for
  */
 export async function loadOrtApi(): Promise<OrtApi> {
-  const koffi = await import("koffi");
+  const koffi = requirePackage<Koffi>("koffi");
   ensureStack(koffi);
   const path = libraryPath();
   const library = koffi.load(path);
@@ -247,18 +248,13 @@ function bindTable(
   };
 }
 
-/** What the runtime reports, as our error; `operation` is the name of the failing call. */
-export function runtimeError(operation: string, text: string): EngineError {
-  const [first = "", ...rest] = text.trim().split("\n");
-  return new EngineError("ENGINE-02", `onnx engine: ONNX Runtime refused ${operation}.`, [
-    ["it says", first],
-    ...rest.map((line) => ["", line] as const),
-  ]);
-}
-
 function libraryPath(): string {
-  const entry = createRequire(import.meta.url).resolve("onnxruntime-node");
-  const folder = join(dirname(entry), "../bin/napi-v6", process.platform, process.arch);
+  const folder = join(
+    dirname(pathOf("onnxruntime-node")),
+    "../bin/napi-v6",
+    process.platform,
+    process.arch,
+  );
   // macOS has the library twice; the binding links to the shorter name, and both must share one environment
   const found = readdirSync(folder)
     .filter((name) => /^(libonnxruntime(\.\d+)*\.(so|dylib)|onnxruntime\.dll)/.test(name))

@@ -19,7 +19,7 @@ import type { OnnxSession, OnnxTransport } from "./transport.ts";
 const forgotten = new FinalizationRegistry<OnnxSession>((session) => session.release());
 
 export interface OnnxEngineOptions {
-  /** `auto` takes the C API, and the package's own binding where that does not load. */
+  /** `auto` takes the C API, and the package's own binding where that does not load; in a browser WebAssembly. */
   readonly transport?: TransportPreference;
   /** Writes ONNX Runtime's profile under this prefix. */
   readonly profilePrefix?: string;

@@ -1,17 +1,19 @@
 /** @file Chooses the way to reach ONNX Runtime, and says what is missing where there is none. */
 
-import { createRequire } from "node:module";
-import { EngineError, type Fact } from "../../core/errors.ts";
-import { openBinding } from "./binding.ts";
-import { openNative } from "./native.ts";
-import { type OnnxTransport, ORT_VERSION } from "./transport.ts";
+import { EngineError, type Fact, MeshloomError } from "../../core/errors.ts";
+import { builtin } from "../../core/host.ts";
+import { fixFor } from "./install.ts";
+import type { OnnxTransport, TransportName } from "./transport.ts";
 
-/** `auto` takes the C API, and the binding where that does not load. */
-export type TransportPreference = "auto" | "c-api" | "binding";
+/**
+ * `auto` takes the C API in Node, and the binding where that does not load; in a browser it takes WebAssembly, which
+ * starts faster than WebGPU and is faster on small models.
+ */
+export type TransportPreference = "auto" | TransportName;
 
 /** One line of `doctor`. */
 export interface TransportFinding {
-  readonly name: OnnxTransport["name"];
+  readonly name: TransportName;
   readonly ok: boolean;
   /** Version of ONNX Runtime; undefined when it did not load. */
   readonly version: string | undefined;
@@ -20,8 +22,16 @@ export interface TransportFinding {
   readonly fix: string | undefined;
 }
 
-const OPENERS = { "c-api": openNative, binding: openBinding } as const;
-const INSTALL = `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@${ORT_VERSION}`;
+/** Each loads its own code when it is chosen: a browser never sees the native ones. */
+const OPENERS: Readonly<Record<TransportName, () => Promise<OnnxTransport>>> = {
+  "c-api": async () => (await import("./native.ts")).openNative(),
+  binding: async () => (await import("./binding.ts")).openBinding(),
+  wasm: async () => (await import("./web.ts")).openWeb("wasm"),
+  webgpu: async () => (await import("./web.ts")).openWeb("webgpu"),
+};
+const NAMES = Object.keys(OPENERS) as readonly TransportName[];
+/** What `auto` tries, in this order. */
+const AUTO: readonly TransportName[] = builtin === undefined ? ["wasm"] : ["c-api", "binding"];
 const VARIABLE = "MESHLOOM_ONNX_TRANSPORT";
 
 /**
@@ -30,82 +40,59 @@ const VARIABLE = "MESHLOOM_ONNX_TRANSPORT";
  * @throws EngineError saying how to get what is missing
  */
 export async function openTransport(preference: TransportPreference): Promise<OnnxTransport> {
-  const chosen = preferenceFrom(process.env[VARIABLE]) ?? preference;
-  const names = chosen === "auto" ? (["c-api", "binding"] as const) : [chosen];
+  const chosen = preferenceFrom(globalThis.process?.env[VARIABLE]) ?? preference;
+  const names = chosen === "auto" ? AUTO : [chosen];
   const problems: Fact[] = [];
+  const fixes: string[] = [];
   for (const name of names) {
     try {
       return await OPENERS[name]();
     } catch (error) {
       problems.push([name, firstLine(error)]);
+      fixes.push(fixOf(error, name));
     }
   }
+  const [fix = ""] = fixes; // the first is for the transport that is preferred
   throw new EngineError("ENGINE-01", "onnx engine: ONNX Runtime does not load.", [
     ...problems,
-    ["fix", fixFor(names[0] ?? "binding")],
+    ["fix", fix],
   ]);
 }
 
-/** Tries every transport; for `doctor`. */
+/** Tries every transport that `auto` would; for `doctor`. */
 export function describeTransports(): Promise<readonly TransportFinding[]> {
-  return Promise.all((["c-api", "binding"] as const).map(describe));
+  return Promise.all(AUTO.map(describe));
 }
 
-async function describe(name: OnnxTransport["name"]): Promise<TransportFinding> {
+async function describe(name: TransportName): Promise<TransportFinding> {
   try {
     const { version } = await OPENERS[name]();
     return { name, ok: true, version, detail: `ONNX Runtime ${version}`, fix: undefined };
   } catch (error) {
-    return { name, ok: false, version: undefined, detail: firstLine(error), fix: fixFor(name) };
+    return {
+      name,
+      ok: false,
+      version: undefined,
+      detail: firstLine(error),
+      fix: fixOf(error, name),
+    };
   }
 }
 
 function preferenceFrom(text: string | undefined): TransportPreference | undefined {
   if (text === undefined || text === "") return undefined;
-  if (text === "auto" || text === "c-api" || text === "binding") return text;
+  const known = (["auto", ...NAMES] as const).find((name) => name === text);
+  if (known !== undefined) return known;
   throw new EngineError("ENGINE-01", `onnx engine: ${VARIABLE} is set to something unknown.`, [
     ["given", text],
-    ["known", "auto, c-api, binding"],
+    ["known", ["auto", ...NAMES].join(", ")],
   ]);
 }
 
-/** What stands in the way on this machine, as the one thing to do about it. */
-function fixFor(name: OnnxTransport["name"]): string {
-  const platform = platformProblem();
-  if (platform !== undefined) return platform;
-  if (!installed("onnxruntime-node")) return INSTALL;
-  if (name === "c-api" && !installed("koffi")) return "npm install koffi";
-  return `reinstall: ${INSTALL}`;
-}
-
-function platformProblem(): string | undefined {
-  if (process.platform === "darwin" && process.arch === "x64") {
-    return "onnxruntime-node has no binary for Intel Macs: use the reference engine, or another machine";
-  }
-  if (process.platform === "linux" && !hasGlibc()) {
-    return "this system has musl instead of glibc: use a glibc image, for example node:20-slim";
-  }
-  return undefined;
-}
-
-/** Node's report names the C library's version when it is glibc, and no version otherwise. */
-function hasGlibc(): boolean {
-  // without excludeNetwork (not in the types of Node 20 yet) the report resolves the name of every open connection
-  const reporter = process.report as typeof process.report & { excludeNetwork: boolean };
-  const before = reporter.excludeNetwork;
-  reporter.excludeNetwork = true;
-  const report = reporter.getReport() as unknown as { header: Record<string, unknown> };
-  reporter.excludeNetwork = before;
-  return report.header["glibcVersionRuntime"] !== undefined;
-}
-
-function installed(name: string): boolean {
-  try {
-    createRequire(import.meta.url).resolve(name);
-    return true;
-  } catch {
-    return false;
-  }
+/** What the error itself says to do, else what is missing on this machine. */
+function fixOf(error: unknown, name: TransportName): string {
+  const facts = error instanceof MeshloomError ? error.facts : [];
+  return facts.find(([fact]) => fact === "fix")?.[1] ?? fixFor(name);
 }
 
 function firstLine(error: unknown): string {

@@ -1,4 +1,4 @@
-/** @file What the engine asks of ONNX Runtime, and the checks that both ways of reaching it share. */
+/** @file What the engine asks of ONNX Runtime, and the checks that all ways of reaching it share. */
 
 import { type DType, holds, type TypedArray } from "../../core/dtype.ts";
 import { EngineError } from "../../core/errors.ts";
@@ -48,9 +48,12 @@ export interface OnnxSession {
   endProfiling(): string | undefined;
 }
 
+/** `c-api` and `binding` are native code, in Node; `wasm` and `webgpu` are onnxruntime-web, in browsers and Node. */
+export type TransportName = "c-api" | "binding" | "wasm" | "webgpu";
+
 /** A way to reach ONNX Runtime. */
 export interface OnnxTransport {
-  readonly name: "c-api" | "binding";
+  readonly name: TransportName;
   /** Version of ONNX Runtime. */
   readonly version: string;
   load(model: Uint8Array, options: SessionOptions): Promise<OnnxSession>;
@@ -98,6 +101,15 @@ function problemWith(wanted: OnnxValueInfo, given: HostTensor): string | undefin
   if (!fits) return "shape";
   // also catches memory that was transferred away: its length is then 0
   return given.data.length === elementCount(dims) ? undefined : "length";
+}
+
+/** What the runtime reports, as our error; `operation` is the name of the failing call. */
+export function runtimeError(operation: string, text: string): EngineError {
+  const [first = "", ...rest] = text.trim().split("\n");
+  return new EngineError("ENGINE-02", `onnx engine: ONNX Runtime refused ${operation}.`, [
+    ["it says", first],
+    ...rest.map((line) => ["", line] as const),
+  ]);
 }
 
 /** @throws EngineError always: the session is gone */

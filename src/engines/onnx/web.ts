@@ -1,0 +1,137 @@
+/**
+ * @file Transports "wasm" and "webgpu": onnxruntime-web, in a page, a worker, or Node.
+ *
+ * "wasm" computes on the calling thread and the threads that it starts, so that a page stays smooth only when it runs
+ * this in a worker. "webgpu" computes on the GPU what has a kernel there and the rest as "wasm" does; every value still
+ * comes from and goes to the host, so it pays for large matrices only. Both copy values into and out of memory of their
+ * own, which never shrinks.
+ */
+
+import type { InferenceSession } from "onnxruntime-node";
+import { EngineError } from "../../core/errors.ts";
+import { readSignature } from "./proto-decode.ts";
+import {
+  LEVELS,
+  type Runtime,
+  refuseBfloat16,
+  reported,
+  type ScriptCalls,
+  ScriptSession,
+} from "./script-session.ts";
+import { type OnnxTransport, ORT_VERSION, type SessionOptions } from "./transport.ts";
+
+export type WebTransportName = "wasm" | "webgpu";
+
+/** What browsers and workers have, and Node only in part. */
+interface WebHost {
+  readonly crossOriginIsolated?: boolean;
+  readonly navigator?: { readonly hardwareConcurrency?: number; readonly gpu?: object };
+}
+const host = globalThis as WebHost;
+
+// Each is a build of its own: 14 MB of WebAssembly with every operator, and 26 MB with the kernels for GPUs as well.
+const PACKAGES = {
+  wasm: () => import("onnxruntime-web/wasm"),
+  webgpu: () => import("onnxruntime-web/webgpu"),
+} as const;
+
+/** More threads than these gain nothing on the graphs of one training step. */
+const MOST_THREADS = 4;
+
+const opened = new Map<WebTransportName, Promise<OnnxTransport>>();
+
+/**
+ * The transport; loads onnxruntime-web on the first call.
+ *
+ * @throws EngineError when it is not installed, or when "webgpu" is asked for where there is none
+ */
+export function openWeb(name: WebTransportName): Promise<OnnxTransport> {
+  const known = opened.get(name) ?? load(name);
+  opened.set(name, known);
+  return known;
+}
+
+async function load(name: WebTransportName): Promise<OnnxTransport> {
+  if (name === "webgpu") await requireGpu();
+  const runtime = await PACKAGES[name]().catch((error: unknown) => {
+    throw new EngineError("ENGINE-01", "onnx engine: onnxruntime-web does not load.", [
+      ["it says", String(error)],
+      ["fix", `npm install onnxruntime-web@${ORT_VERSION}`],
+    ]);
+  });
+  runtime.env.logLevel = "fatal";
+  return webTransport(name, runtime);
+}
+
+/** Node and browsers without WebGPU have no adapter; some have the interface and still no device behind it. */
+async function requireGpu(): Promise<void> {
+  const gpu = host.navigator?.gpu as { requestAdapter(): Promise<object | null> } | undefined;
+  const adapter = await gpu?.requestAdapter();
+  if (adapter != null) return;
+  throw new EngineError("ENGINE-01", "onnx engine: there is no WebGPU here.", [
+    ["found", gpu === undefined ? "no navigator.gpu" : "navigator.gpu without an adapter"],
+    ["fix", 'use transport "wasm", or a browser with WebGPU and a page from https or localhost'],
+  ]);
+}
+
+function webTransport(name: WebTransportName, runtime: Runtime): OnnxTransport {
+  // calls into the GPU's build are suspended while the GPU works, and must not meet
+  const inTurn = name === "webgpu" ? oneAtATime() : atOnce;
+  return {
+    name,
+    version: runtime.env.versions.web ?? "unknown",
+    load: async (model, options) => {
+      refuseProfile(name, options);
+      runtime.env.wasm.numThreads ??= threadsFor(options.threads);
+      const signature = readSignature(model);
+      refuseBfloat16(signature);
+      const session = await reported("CreateSession", () =>
+        inTurn(() => runtime.InferenceSession.create(model, webOptions(name, options))),
+      );
+      const calls: ScriptCalls = {
+        run: (feeds) => inTurn(() => session.run(feeds)),
+        release: () => inTurn(() => session.release()),
+        endProfile: () => undefined,
+      };
+      return new ScriptSession(runtime, calls, signature);
+    },
+  };
+}
+
+function webOptions(
+  name: WebTransportName,
+  options: SessionOptions,
+): InferenceSession.SessionOptions {
+  return {
+    executionProviders: [name],
+    graphOptimizationLevel: LEVELS[options.optimise],
+    executionMode: "sequential",
+    enableMemPattern: false, // a second copy of the arena: see native.ts
+    logSeverityLevel: 4,
+  };
+}
+
+/** The first session decides for all; threads need shared memory, which a browser gives to isolated pages only. */
+function threadsFor(wanted: number): number {
+  if (host.crossOriginIsolated !== true) return 1;
+  if (wanted > 0) return wanted;
+  return Math.min(MOST_THREADS, Math.ceil((host.navigator?.hardwareConcurrency ?? 1) / 2));
+}
+
+function refuseProfile(name: WebTransportName, { profilePrefix }: SessionOptions): void {
+  if (profilePrefix === undefined) return;
+  throw new EngineError("ENGINE-02", `onnx engine: transport ${name} writes no profile.`, [
+    ["fix", 'use transport "c-api", or the browser\'s own profiler'],
+  ]);
+}
+
+const atOnce = <T>(act: () => Promise<T>): Promise<T> => act();
+
+function oneAtATime(): <T>(act: () => Promise<T>) => Promise<T> {
+  let turn: Promise<unknown> = Promise.resolve();
+  return (act) => {
+    const result = turn.then(act);
+    turn = result.catch(() => undefined);
+    return result;
+  };
+}
