@@ -197,6 +197,54 @@ describe("imports", () => {
   });
 });
 
+/** What bundlers for browsers start from. */
+const BROWSER_ENTRIES = ["index.ts", "nn/index.ts", "optim/index.ts", "engines/onnx/index.ts"];
+/** Packages that run in a browser. */
+const PORTABLE = ["@bufbuild/protobuf/wire", "onnxruntime-web/wasm", "onnxruntime-web/webgpu"];
+
+// Imports of packages and of Node's modules; what only types are taken from is gone once compiled.
+const PACKAGE =
+  /^[ \t]*(?:import|export)\b(?!\s+type\b)[^;"'()]*?\bfrom\s*["']([^."'][^"']*)["']|^[ \t]*import\s*["']([^."'][^"']*)["']|(?<!typeof )\bimport\(\s*["']([^."'][^"']*)["']/gm;
+
+function packagesOf(code: string): string[] {
+  return [...withoutComments(code).matchAll(PACKAGE)].map(
+    (match) => match[1] ?? match[2] ?? match[3] ?? "",
+  );
+}
+
+describe("a browser", () => {
+  const code = new Map(sources.map((source) => [source.file, source.code]));
+  const reached = new Set<string>();
+  const visit = (file: string): void => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    for (const { to } of importsOf(file, code.get(file) ?? "")) visit(to);
+  };
+  BROWSER_ENTRIES.forEach(visit);
+
+  test("meets no import of Node's modules or of native packages, also where it never runs", () => {
+    expect(reached.size).toBeGreaterThan(60);
+    const wrong = [...reached].flatMap((file) =>
+      packagesOf(code.get(file) ?? "")
+        .filter((name) => !PORTABLE.includes(name))
+        .map((name) => `src/${file} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("would be shown such an import, of every form", () => {
+    const lines = [
+      'import { readFile } from "node:fs";',
+      'import type { Tensor } from "onnxruntime-node";',
+      'import "zod";',
+      'export * from "./own.ts";',
+      'type Runtime = typeof import("koffi");',
+      'const lazy = await import("koffi");',
+    ];
+    expect(packagesOf(lines.join("\n"))).toEqual(["node:fs", "zod", "koffi"]);
+  });
+});
+
 describe("files", () => {
   test(`have at most ${MAX_LINES} lines`, () => {
     const long = sources

@@ -100,11 +100,11 @@ function facts(): readonly (readonly [name: string, value: string])[] {
   const where = { wasm: "WebAssembly", webgpu: "WebGPU" }[order.transport];
   const loss = run.losses.at(-1);
   return [
-    ["Engine", run.version === "" ? "loading" : `ONNX Runtime ${run.version}, ${where}`],
-    ["Parameters", run.parameters === 0 ? "–" : run.parameters.toLocaleString("en")],
+    [`Engine, ONNX Runtime ${run.version}`, run.version === "" ? "loading" : where],
+    ["Parameters", run.parameters === 0 ? "…" : run.parameters.toLocaleString("en")],
     ["Step", run.losses.length === 0 ? "compiling" : `${run.losses.length} of ${order.steps}`],
-    ["Loss, nats per digit", loss === undefined ? "–" : loss.toFixed(4)],
-    ["Speed", recent.length === 0 ? "–" : `${(1000 / mean).toFixed(mean > 100 ? 1 : 0)} steps per second`],
+    ["Loss, nats per digit", loss === undefined ? "…" : loss.toFixed(4)],
+    ["Speed", recent.length === 0 ? "…" : `${(1000 / mean).toFixed(mean > 100 ? 1 : 0)} steps per second`],
   ];
 }
 
@@ -112,7 +112,7 @@ function chart(): string {
   return lineChart({
     label: "Loss over the steps of the training",
     width: 640,
-    height: 300,
+    height: 340,
     yTitle: "nats per digit",
     steps: [0, order.steps],
     lines: [

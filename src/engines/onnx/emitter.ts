@@ -53,8 +53,17 @@ export type Inline = (
   inputs: readonly OnnxValue[],
 ) => readonly OnnxValue[];
 
+/**
+ * Writes other nodes in the place of one whose kernel an execution provider has wrong; undefined where the node itself
+ * will do.
+ */
+export type Substitute = (g: OnnxEmitter, spec: OnnxNodeSpec) => readonly OnnxValue[] | undefined;
+
+/** By the operator's name. */
+export type Substitutes = Readonly<Record<string, Substitute>>;
+
 /** A fresh graph. */
-export function createEmitter(inlined: Inline): GraphParts {
+export function createEmitter(inlined: Inline, substitutes: Substitutes = {}): GraphParts {
   const outermost: Scope = { nodes: [], written: new Map() };
   const scopes: Scope[] = [outermost];
   const scope = () => scopes[scopes.length - 1] ?? outermost;
@@ -88,7 +97,7 @@ export function createEmitter(inlined: Inline): GraphParts {
       spec.op === "Cast" ||
       (half === "float16" && !SINGLE_ONLY.has(spec.op))
     )
-      return append(spec);
+      return substitutes[spec.op]?.(emitter, spec) ?? append(spec);
     const inputs = spec.inputs.map((x) => (x !== null && isHalf(x.dtype) ? cast(x, "float32") : x));
     const outputs = spec.outputs.map((form) =>
       form !== null && isHalf(form.dtype) ? { ...form, dtype: "float32" as const } : form,
@@ -161,6 +170,8 @@ export function createEmitter(inlined: Inline): GraphParts {
   const exact = (x: OnnxValue, dims: readonly number[]): OnnxValue => {
     if (sameDims(x.dims, dims)) return x;
     if (sizeOf(x.dims) === sizeOf(dims)) return reshape(x, dims);
+    // Expand takes 0 for 1.
+    if (sizeOf(dims) === 0) return constant(x.dtype, dims, []);
     return node("Expand", [x, shapeConstant(dims)], { dtype: x.dtype, dims });
   };
 

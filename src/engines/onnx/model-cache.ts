@@ -1,7 +1,8 @@
 /** @file Lowered models kept on disk between processes, found by the content that they were lowered from. */
 
-import { createHash, randomBytes } from "node:crypto";
-import {
+// asked for at run time: see core/host.ts
+const { createHash, randomBytes } = process.getBuiltinModule("node:crypto");
+const {
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -10,10 +11,10 @@ import {
   statSync,
   utimesSync,
   writeFileSync,
-} from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+} = process.getBuiltinModule("node:fs");
+const { homedir } = process.getBuiltinModule("node:os");
+const { join } = process.getBuiltinModule("node:path");
+const { fileURLToPath } = process.getBuiltinModule("node:url");
 
 /** A cache never fails: what cannot be read is missing, what cannot be written is not kept. */
 export interface ModelCache {

@@ -1,7 +1,8 @@
 /** @file The default engine: one ONNX graph per program, run by ONNX Runtime over our own memory. */
 
 import { allocate, dtypeFacts, type TypedArray } from "../../core/dtype.ts";
-import { TraceError } from "../../core/errors.ts";
+import { EngineError, TraceError } from "../../core/errors.ts";
+import { builtin } from "../../core/host.ts";
 import type { Program } from "../../core/program.ts";
 import { printProgram } from "../../core/program-text.ts";
 import { type Aval, showAval, sizeOf } from "../../core/shape.ts";
@@ -41,7 +42,8 @@ export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<
     transport,
     async compile(program: Program, options: CompileOptions): Promise<Executable> {
       const { constants, inputs } = divideConstants(options.constants);
-      const { model, from } = modelOf(program, constants, cache);
+      refuseDtypes(program, transport);
+      const { model, from } = modelOf(program, constants, transport, cache);
       const session = await transport.load(model, {
         threads: options.threads,
         optimise: "all",
@@ -55,7 +57,7 @@ export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<
 
 /** A browser has no files; there every page lowers anew. */
 async function userCache(): Promise<ModelCache | undefined> {
-  if (globalThis.process?.versions?.node === undefined) return undefined;
+  if (builtin === undefined) return undefined;
   return (await import("./model-cache.ts")).userModelCache();
 }
 
@@ -63,20 +65,35 @@ async function userCache(): Promise<ModelCache | undefined> {
 function modelOf(
   program: Program,
   constants: readonly Tensor[],
+  { substitutes = {} }: OnnxTransport,
   cache: ModelCache | undefined,
 ): { readonly model: Uint8Array; readonly from: Compilation["from"] } {
-  const make = () => encodeModel(lowerToOnnx(simplify(program), { constants }));
+  const make = () => encodeModel(lowerToOnnx(simplify(program), { constants, substitutes }));
   if (cache === undefined) return { model: make(), from: "compiler" };
   const bytes = constants.map((x) => {
     const { buffer, byteOffset, byteLength } = x.data();
     return new Uint8Array(buffer, byteOffset, byteLength);
   });
-  const key = cache.key([printProgram(program, { sources: false }), ...bytes]);
+  const text = printProgram(program, { sources: false });
+  const key = cache.key([text, Object.keys(substitutes).join(), ...bytes]);
   const known = cache.get(key);
   if (known !== undefined) return { model: known, from: "cache" };
   const model = make();
   cache.put(key, model);
   return { model, from: "compiler" };
+}
+
+/** @throws EngineError naming the first value of a dtype that the transport lacks */
+function refuseDtypes(program: Program, { name, lacks = [] }: OnnxTransport): void {
+  const values = [...program.inputs, ...program.equations.flatMap(({ outputs }) => outputs)];
+  const found = values.find(({ aval }) => lacks.includes(aval.dtype));
+  if (found === undefined) return;
+  const form = showAval(found.aval);
+  throw new EngineError(
+    "ENGINE-02",
+    `onnx: ${program.name} has ${form}, a dtype that ${name} does not run on this machine.`,
+    [["fix", 'use float32, or transport "wasm"']],
+  );
 }
 
 /** Constants above this total stay inputs: a graph must not carry somebody's weights. */

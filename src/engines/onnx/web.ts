@@ -8,6 +8,7 @@
  */
 
 import type { InferenceSession } from "onnxruntime-node";
+import type { DType } from "../../core/dtype.ts";
 import { EngineError } from "../../core/errors.ts";
 import { readSignature } from "./proto-decode.ts";
 import {
@@ -19,13 +20,17 @@ import {
   ScriptSession,
 } from "./script-session.ts";
 import { type OnnxTransport, ORT_VERSION, type SessionOptions } from "./transport.ts";
+import { WEBGPU_SUBSTITUTES } from "./webgpu-kernels.ts";
 
 export type WebTransportName = "wasm" | "webgpu";
 
 /** What browsers and workers have, and Node only in part. */
 interface WebHost {
   readonly crossOriginIsolated?: boolean;
-  readonly navigator?: { readonly hardwareConcurrency?: number; readonly gpu?: object };
+  readonly navigator?: { readonly hardwareConcurrency?: number; readonly gpu?: Gpu };
+}
+interface Gpu {
+  requestAdapter(): Promise<{ readonly features: ReadonlySet<string> } | null>;
 }
 const host = globalThis as WebHost;
 
@@ -52,7 +57,7 @@ export function openWeb(name: WebTransportName): Promise<OnnxTransport> {
 }
 
 async function load(name: WebTransportName): Promise<OnnxTransport> {
-  if (name === "webgpu") await requireGpu();
+  const lacks: readonly DType[] = name === "webgpu" ? await lacksOfGpu() : [];
   const runtime = await PACKAGES[name]().catch((error: unknown) => {
     throw new EngineError("ENGINE-01", "onnx engine: onnxruntime-web does not load.", [
       ["it says", String(error)],
@@ -60,26 +65,32 @@ async function load(name: WebTransportName): Promise<OnnxTransport> {
     ]);
   });
   runtime.env.logLevel = "fatal";
-  return webTransport(name, runtime);
+  return webTransport(name, runtime, lacks);
 }
 
-/** Node and browsers without WebGPU have no adapter; some have the interface and still no device behind it. */
-async function requireGpu(): Promise<void> {
-  const gpu = host.navigator?.gpu as { requestAdapter(): Promise<object | null> } | undefined;
+/** Dtypes that this GPU lacks. @throws EngineError in Node, in browsers without WebGPU, and where no device is behind it */
+async function lacksOfGpu(): Promise<readonly DType[]> {
+  const gpu = host.navigator?.gpu;
   const adapter = await gpu?.requestAdapter();
-  if (adapter != null) return;
+  if (adapter != null) return adapter.features.has("shader-f16") ? [] : ["float16"];
   throw new EngineError("ENGINE-01", "onnx engine: there is no WebGPU here.", [
     ["found", gpu === undefined ? "no navigator.gpu" : "navigator.gpu without an adapter"],
     ["fix", 'use transport "wasm", or a browser with WebGPU and a page from https or localhost'],
   ]);
 }
 
-function webTransport(name: WebTransportName, runtime: Runtime): OnnxTransport {
+function webTransport(
+  name: WebTransportName,
+  runtime: Runtime,
+  lacks: readonly DType[],
+): OnnxTransport {
   // calls into the GPU's build are suspended while the GPU works, and must not meet
   const inTurn = name === "webgpu" ? oneAtATime() : atOnce;
   return {
     name,
     version: runtime.env.versions.web ?? "unknown",
+    lacks,
+    substitutes: name === "webgpu" ? WEBGPU_SUBSTITUTES : undefined,
     load: async (model, options) => {
       refuseProfile(name, options);
       runtime.env.wasm.numThreads ??= threadsFor(options.threads);
