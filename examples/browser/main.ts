@@ -1,7 +1,7 @@
 /**
  * @file The page: starts the worker and shows what it reports.
  *
- * `?steps=600&seed=1&transport=webgpu` in the address changes the run.
+ * `?steps=600&seed=1&transport=webgpu&threads=2` in the address changes the run.
  */
 
 import { lineChart } from "../../src/train/line-chart.ts";
@@ -19,6 +19,7 @@ const order: Order = {
   transport: query.get("transport") === "webgpu" ? "webgpu" : "wasm",
   steps: Math.max(1, Number(query.get("steps") ?? 600) || 600),
   seed: Number(query.get("seed") ?? 1) || 0,
+  threads: Number(query.get("threads") ?? 0) || 0,
 };
 
 /** All that is shown; also `meshloomRun` in the console. */
@@ -111,7 +112,7 @@ function facts(): readonly (readonly [name: string, value: string])[] {
 function chart(): string {
   return lineChart({
     label: "Loss over the steps of the training",
-    width: 640,
+    width: Math.min(640, element("chart").clientWidth || 640), // on a phone its letters would shrink with it
     height: 340,
     yTitle: "nats per digit",
     steps: [0, order.steps],

@@ -9,6 +9,7 @@
 import {
   concatenate,
   type Engine,
+  type JitOptions,
   jit,
   random,
   scalar,
@@ -83,18 +84,18 @@ interface State {
 }
 
 /** One program draws every layer: drawing is most of what there is to compile. */
-async function initialState(engine: Engine, seed: random.Key): Promise<State> {
-  const keys = await jit((k: random.Key) => random.split(k, LAYERS + 2), { engine })(seed);
+async function initialState(settings: JitOptions, seed: random.Key): Promise<State> {
+  const keys = await jit((k: random.Key) => random.split(k, LAYERS + 2), settings)(seed);
   const [lists, forEnds, ...forLayers] = keys as [random.Key, random.Key, ...random.Key[]];
-  const drawLayer = jit((k: random.Key) => nn.initialise(layer, k), { engine });
-  const drawEnds = jit((k: random.Key) => nn.initialise(ends, k), { engine });
+  const drawLayer = jit((k: random.Key) => nn.initialise(layer, k), settings);
+  const drawEnds = jit((k: random.Key) => nn.initialise(ends, k), settings);
   const layers = [];
   for (const key of forLayers) layers.push(await drawLayer(key));
   const params: Params = { ...(await drawEnds(forEnds)), layers };
   const begin = (p: Params, key: random.Key): State => {
     return { params: p, optimizer: initOptimizer(optimizer, p), key, step: scalar(0) };
   };
-  return jit(begin, { engine, donate: [0, 1] })(params, lists);
+  return jit(begin, { ...settings, donate: [0, 1] })(params, lists);
 }
 
 function trainingStep(state: State, steps: number): readonly [State, loss: Tensor] {
@@ -135,13 +136,15 @@ export interface Training {
 /** Begins a training of `steps` steps on an engine. Equal seeds give equal losses, up to rounding. */
 export async function startTraining(
   engine: Engine,
-  options: { readonly steps: number; readonly seed: number },
+  options: { readonly steps: number; readonly seed: number; readonly threads?: number },
 ): Promise<Training> {
+  const { steps, threads = 0 } = options;
   const seed = random.key(options.seed);
-  let state = await initialState(engine, seed);
-  const step = jit((s: State) => trainingStep(s, options.steps), {
+  const settings = { engine, threads };
+  let state = await initialState(settings, seed);
+  const step = jit((s: State) => trainingStep(s, steps), {
+    ...settings,
     name: "trainingStep",
-    engine,
     donate: [0],
   });
   return {
@@ -156,7 +159,7 @@ export async function startTraining(
           const [list, sorted] = draw(random.fold(key, "unseen"), count);
           return { list, guess: sortWith(p, list), sorted };
         },
-        { name: "attempt", engine },
+        { ...settings, name: "attempt" },
       );
       const { list, guess, sorted } = await unseen(state.params, seed);
       const row = (x: Tensor, i: number) => x.numbers().slice(i * LENGTH, (i + 1) * LENGTH);

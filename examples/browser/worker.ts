@@ -8,6 +8,8 @@ export interface Order {
   readonly transport: "wasm" | "webgpu";
   readonly steps: number;
   readonly seed: number;
+  /** 0 lets the engine choose. More than one needs a page with shared memory. */
+  readonly threads: number;
 }
 
 /** What the page hears. */
@@ -25,11 +27,11 @@ const COUNTED = 500;
 
 const report = (message: Report): void => postMessage(message);
 
-async function train({ transport, steps, seed }: Order): Promise<void> {
+async function train({ transport, ...options }: Order): Promise<void> {
   const engine = await createOnnxEngine({ transport });
   report({ kind: "engine", version: engine.transport.version, parameters: PARAMETERS });
-  const training = await startTraining(engine, { steps, seed });
-  for (let i = 0; i < steps; i++) {
+  const training = await startTraining(engine, options);
+  for (let i = 0; i < options.steps; i++) {
     if (i % EVERY === 0) report({ kind: "attempts", attempts: await training.attempt(SHOWN) });
     const start = performance.now();
     const loss = await training.step();

@@ -113,10 +113,10 @@ describe.skipIf(executable === undefined)("in a browser", () => {
     Math.max(...losses.map((loss, i) => Math.abs(loss - (expected[i] ?? Number.NaN))));
 
   test.each([
-    { title: "WebAssembly", isolated: false },
-    { title: "WebAssembly on threads", isolated: true },
-  ])("the page trains on $title as Node does", async ({ title, isolated }) => {
-    const { value: run, complaints } = await train("", isolated, async (page) => {
+    { title: "WebAssembly", isolated: false, query: "" },
+    { title: "WebAssembly on 2 threads", isolated: true, query: "&threads=2" },
+  ])("the page trains on $title as Node does", async ({ title, isolated, query }) => {
+    const { value: run, complaints } = await train(query, isolated, async (page) => {
       const picture = await page.screenshot({ fullPage: true });
       expect(picture.length).toBeGreaterThan(20_000); // a blank page of this size has 4 KB
       const kept = process.env["MESHLOOM_SCREENSHOT"];

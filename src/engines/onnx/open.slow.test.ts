@@ -16,7 +16,7 @@ test("auto takes the C API; the environment variable overrides", async () => {
   expect((await openTransport("c-api")).name).toBe("binding");
   vi.stubEnv("MESHLOOM_ONNX_TRANSPORT", "tpu");
   await expect(openTransport("auto")).rejects.toThrow(
-    /MESHLOOM_ONNX_TRANSPORT[\s\S]*tpu[\s\S]*auto, c-api, binding/,
+    /MESHLOOM_ONNX_TRANSPORT[\s\S]*tpu[\s\S]*auto, c-api, binding, wasm, webgpu/,
   );
 });
 

@@ -71,7 +71,7 @@ function residentBytes(): number {
 const VEC: Type = ["float32", [4]];
 const ADD = model([node("Add", ["x", "y"], ["z"])], { x: VEC, y: VEC }, { z: VEC });
 
-describe.each(["c-api", "binding"] as const)("transport %s", async (name) => {
+describe.each(["c-api", "binding", "wasm"] as const)("transport %s", async (name) => {
   const transport = await openTransport(name);
   const load = (bytes: Uint8Array, options: Partial<SessionOptions> = {}): Promise<OnnxSession> =>
     transport.load(bytes, { ...OPTIONS, ...options });
@@ -326,8 +326,12 @@ describe.each(["c-api", "binding"] as const)("transport %s", async (name) => {
     session.release();
   });
 
-  test("writes a profile where asked", async () => {
+  test("writes a profile where asked, or says that it cannot", async () => {
     const prefix = join(tmpdir(), `meshloom-${name}-${process.pid}`);
+    if (name === "wasm") {
+      await expect(load(ADD, { profilePrefix: prefix })).rejects.toThrow("writes no profile");
+      return;
+    }
     const session = await load(ADD, { profilePrefix: prefix });
     const x = blank("float32", [4]);
     await session.run([x, x], [blank("float32", [4])]);

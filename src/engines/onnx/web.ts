@@ -40,7 +40,9 @@ const PACKAGES = {
   webgpu: () => import("onnxruntime-web/webgpu"),
 } as const;
 
-/** More threads than these gain nothing on the graphs of one training step. */
+/** Fatal: errors come back as exceptions, and must not be in the console as well. */
+const QUIET = { logSeverityLevel: 4 } as const;
+/** The package's own choice, where none is made: half of the logical cores, and no more than these. */
 const MOST_THREADS = 4;
 
 const opened = new Map<WebTransportName, Promise<OnnxTransport>>();
@@ -100,7 +102,7 @@ function webTransport(
         inTurn(() => runtime.InferenceSession.create(model, webOptions(name, options))),
       );
       const calls: ScriptCalls = {
-        run: (feeds) => inTurn(() => session.run(feeds)),
+        run: (feeds) => inTurn(() => session.run(feeds, QUIET)),
         release: () => inTurn(() => session.release()),
         endProfile: () => undefined,
       };
@@ -118,7 +120,7 @@ function webOptions(
     graphOptimizationLevel: LEVELS[options.optimise],
     executionMode: "sequential",
     enableMemPattern: false, // a second copy of the arena: see native.ts
-    logSeverityLevel: 4,
+    ...QUIET,
   };
 }
 
