@@ -1,9 +1,12 @@
 /** @file Writing so that a kill or a power cut leaves the old content or the new, never a mixture. */
 
-import { randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import { diskError, errnoOf } from "./disk.ts";
+
+// asked for at run time: see core/host.ts
+const { randomBytes } = process.getBuiltinModule("node:crypto");
+const { open, rename, rm } = process.getBuiltinModule("node:fs/promises");
+const { basename, dirname, join } = process.getBuiltinModule("node:path");
 
 /** Node writes at most 2^31 − 1 bytes in one call. */
 const LARGEST_WRITE = 2 ** 30;

@@ -150,7 +150,10 @@ describe.skipIf(executable === undefined)("in a browser", () => {
       process.stdout.write("browser: webgpu: skipped, this Chromium has no WebGPU\n");
       return;
     }
-    process.stdout.write(`browser: webgpu: ${value.agreed} programs of ${OPS.length} ops agree\n`);
+    process.stdout.write(
+      `browser: webgpu: ${value.agreed} programs of ${OPS.length} ops agree; ` +
+        `with NaN or infinities differ: ${value.unspecified.join("; ") || "none"}\n`,
+    );
     expect(value.wrong).toEqual([]);
     expect(value.agreed).toBeGreaterThan(5 * OPS.length);
   });

@@ -8,18 +8,20 @@ import { agreement } from "./op-programs.ts";
 export interface PageResult {
   agreed: number;
   readonly wrong: string[];
+  readonly unspecified: string[];
   done: boolean;
 }
 
-const result: PageResult = { agreed: 0, wrong: [], done: false };
+const result: PageResult = { agreed: 0, wrong: [], unspecified: [], done: false };
 Object.assign(globalThis, { result });
 
 async function run(): Promise<void> {
   const engine = await createOnnxEngine({ transport: "webgpu" });
   for (const op of OPS) {
-    const { agreed, wrong } = await agreement(engine, op);
+    const { agreed, wrong, unspecified } = await agreement(engine, op);
     result.agreed += agreed;
     result.wrong.push(...wrong);
+    result.unspecified.push(...unspecified);
   }
 }
 

@@ -79,6 +79,10 @@ export function createEmitter(inlined: Inline, substitutes: Substitutes = {}): G
   const nodesOf = (spec: OnnxNodeSpec): readonly OnnxValue[] => {
     const attributes = Object.values(spec.attributes ?? {});
     if (attributes.some((value) => "graph" in value)) return append(spec);
+    // Some kernels refuse to compute nothing.
+    const forms = spec.outputs.filter((form) => form !== null);
+    if (forms.every((form) => sizeOf(form.dims) === 0))
+      return forms.map((form) => constant(form.dtype, form.dims, []));
     const wanted = spec.outputs.map((form) =>
       form === null ? "-" : `${form.dtype}[${form.dims}]`,
     );
@@ -170,8 +174,6 @@ export function createEmitter(inlined: Inline, substitutes: Substitutes = {}): G
   const exact = (x: OnnxValue, dims: readonly number[]): OnnxValue => {
     if (sameDims(x.dims, dims)) return x;
     if (sizeOf(x.dims) === sizeOf(dims)) return reshape(x, dims);
-    // Expand takes 0 for 1.
-    if (sizeOf(dims) === 0) return constant(x.dtype, dims, []);
     return node("Expand", [x, shapeConstant(dims)], { dtype: x.dtype, dims });
   };
 

@@ -1,5 +1,7 @@
 /** @file A function as an `.onnx` file that stock ONNX Runtime opens. */
 
+import { DiskError } from "../../core/errors.ts";
+import { builtin } from "../../core/host.ts";
 import { namedLeaves } from "../../core/tree.ts";
 import { simplify } from "../../transforms/simplify.ts";
 import { trace } from "../../transforms/trace.ts";
@@ -57,9 +59,16 @@ export async function saveOnnx<A extends readonly unknown[], R>(
   args: A,
   options: SaveOptions = {},
 ): Promise<readonly string[]> {
+  if (builtin === undefined) {
+    throw new DiskError(
+      "DISK-01",
+      `saveOnnx: there are no files in a browser to write ${path} to.`,
+      [["fix", "take the bytes that exportOnnx gives"]],
+    );
+  }
   const graph = graphOf(f, args, options);
   const { externalAbove = EXTERNAL_ABOVE } = options;
-  const { basename } = await import("node:path");
+  const { basename } = builtin("node:path");
   const { replaceAtomically, writeAtomically } = await import("../../files/atomic.ts");
   if (constantBytes(graph) <= externalAbove) {
     await writeAtomically(path, encodeModel(graph));
