@@ -42,6 +42,8 @@ export interface OnnxNodeSpec {
 
 /** Builds an ONNX graph node by node. */
 export interface OnnxEmitter {
+  /** Whether the place where the graph will run has kernels for this dtype. */
+  runs(dtype: DType): boolean;
   /** Emits a node; a result per non-null output. */
   nodes(spec: OnnxNodeSpec): readonly OnnxValue[];
   /** Emits a node with one output. */

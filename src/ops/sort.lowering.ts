@@ -47,6 +47,7 @@ export function argsortOnnx(
 /** The key under a dtype and with values that TopK puts in order. */
 function sortable(g: OnnxEmitter, key: OnnxValue, descending: boolean): OnnxValue {
   if (key.dtype === "int64") return key;
+  if (!g.runs("float64")) return withoutDoubles(g, key);
   const form = { dtype: "float64" as const, dims: key.dims };
   const double = g.node("Cast", [key], form, { to: { int: dtypeFacts("float64").onnx } });
   if (!isFloat(key.dtype)) return double;
@@ -55,6 +56,13 @@ function sortable(g: OnnxEmitter, key: OnnxValue, descending: boolean): OnnxValu
   const held = g.node("Min", [g.node("Max", [double, constant(-end)], form), constant(end)], form);
   const strange = g.node("IsNaN", [key], { dtype: "bool", dims: key.dims });
   return g.node("Where", [strange, constant(last), held], form);
+}
+
+/** Where there are no doubles nothing is promised about NaN and infinities either: see docs/browser.md. */
+function withoutDoubles(g: OnnxEmitter, key: OnnxValue): OnnxValue {
+  const dtype = isFloat(key.dtype) ? "float32" : "int64";
+  if (key.dtype === dtype) return key;
+  return g.node("Cast", [key], { dtype, dims: key.dims }, { to: { int: dtypeFacts(dtype).onnx } });
 }
 
 /** One stable sort of all keys and of the places, which are what is wanted of it. */

@@ -39,6 +39,7 @@ function bindingTransport(runtime: Runtime): OnnxTransport {
   runtime.env.logLevel = "fatal";
   return {
     name: "binding",
+    target: {},
     version: runtime.env.versions.node ?? "unknown",
     load: async (model, options) => {
       const signature = readSignature(model);

@@ -62,8 +62,16 @@ export type Substitute = (g: OnnxEmitter, spec: OnnxNodeSpec) => readonly OnnxVa
 /** By the operator's name. */
 export type Substitutes = Readonly<Record<string, Substitute>>;
 
+/** What a graph must know of the place where it will run; nothing for ONNX Runtime on a CPU, in Node. */
+export interface Target {
+  readonly substitutes?: Substitutes;
+  /** Dtypes without kernels. */
+  readonly lacks?: readonly DType[];
+}
+
 /** A fresh graph. */
-export function createEmitter(inlined: Inline, substitutes: Substitutes = {}): GraphParts {
+export function createEmitter(inlined: Inline, target: Target = {}): GraphParts {
+  const { substitutes = {}, lacks = [] } = target;
   const outermost: Scope = { nodes: [], written: new Map() };
   const scopes: Scope[] = [outermost];
   const scope = () => scopes[scopes.length - 1] ?? outermost;
@@ -213,6 +221,7 @@ export function createEmitter(inlined: Inline, substitutes: Substitutes = {}): G
   };
 
   const emitter: OnnxEmitter = {
+    runs: (dtype) => !lacks.includes(dtype),
     nodes: nodesOf,
     node,
     constant,

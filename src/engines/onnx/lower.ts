@@ -6,7 +6,7 @@ import type { Equation, Program, Variable } from "../../core/program.ts";
 import { showAval } from "../../core/shape.ts";
 import { showSource } from "../../core/source.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { createEmitter, type Substitutes } from "./emitter.ts";
+import { createEmitter, type Target } from "./emitter.ts";
 import type { OnnxGraph, OnnxTensor, OnnxValueInfo } from "./proto.ts";
 
 /**
@@ -26,8 +26,7 @@ export interface LoweringOptions {
   readonly constants?: readonly Tensor[];
   /** Whether nodes are named after the op and the user's line, for a profile to tell. */
   readonly labelled?: boolean;
-  /** For kernels that the graph cannot rely on where it will run. */
-  readonly substitutes?: Substitutes | undefined;
+  readonly target?: Target;
 }
 
 /** The graph, and the form of every value that its nodes make. */
@@ -35,7 +34,7 @@ export function lowerWithValues(
   program: Program,
   options: LoweringOptions = {},
 ): { readonly graph: OnnxGraph; readonly values: ReadonlyMap<string, OnnxValue> } {
-  const parts = createEmitter(writeProgram, options.substitutes);
+  const parts = createEmitter(writeProgram, options.target);
   const { emitter, publish, nodes, initializers, values: made } = parts;
   const announce = (equation: Equation) =>
     parts.label(options.labelled === true ? nodeLabel(equation) : "");

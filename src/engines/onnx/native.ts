@@ -39,6 +39,7 @@ function nativeTransport(api: OrtApi): OnnxTransport {
   const environment = new Environment(api);
   return {
     name: "c-api",
+    target: {},
     version: api.version,
     load: async (model, options) => {
       const signature = readSignature(model);

@@ -9,6 +9,7 @@ import { type Aval, showAval, sizeOf } from "../../core/shape.ts";
 import { stored, type Tensor } from "../../core/tensor.ts";
 import { simplify } from "../../transforms/simplify.ts";
 import type { Compilation, CompileOptions, Engine, Executable } from "../engine.ts";
+import type { Target } from "./emitter.ts";
 import { lowerToOnnx } from "./lower.ts";
 import type { ModelCache } from "./model-cache.ts";
 import { openTransport, type TransportPreference } from "./open.ts";
@@ -65,17 +66,17 @@ async function userCache(): Promise<ModelCache | undefined> {
 function modelOf(
   program: Program,
   constants: readonly Tensor[],
-  { substitutes = {} }: OnnxTransport,
+  { target }: OnnxTransport,
   cache: ModelCache | undefined,
 ): { readonly model: Uint8Array; readonly from: Compilation["from"] } {
-  const make = () => encodeModel(lowerToOnnx(simplify(program), { constants, substitutes }));
+  const make = () => encodeModel(lowerToOnnx(simplify(program), { constants, target }));
   if (cache === undefined) return { model: make(), from: "compiler" };
   const bytes = constants.map((x) => {
     const { buffer, byteOffset, byteLength } = x.data();
     return new Uint8Array(buffer, byteOffset, byteLength);
   });
   const text = printProgram(program, { sources: false });
-  const key = cache.key([text, Object.keys(substitutes).join(), ...bytes]);
+  const key = cache.key([text, describeTarget(target), ...bytes]);
   const known = cache.get(key);
   if (known !== undefined) return { model: known, from: "cache" };
   const model = make();
@@ -83,8 +84,13 @@ function modelOf(
   return { model, from: "compiler" };
 }
 
+/** Tells apart targets that get other graphs. */
+function describeTarget({ substitutes = {}, lacks = [] }: Target): string {
+  return [...Object.keys(substitutes), ...lacks].join();
+}
+
 /** @throws EngineError naming the first value of a dtype that the transport lacks */
-function refuseDtypes(program: Program, { name, lacks = [] }: OnnxTransport): void {
+function refuseDtypes(program: Program, { name, target: { lacks = [] } }: OnnxTransport): void {
   const values = [...program.inputs, ...program.equations.flatMap(({ outputs }) => outputs)];
   const found = values.find(({ aval }) => lacks.includes(aval.dtype));
   if (found === undefined) return;

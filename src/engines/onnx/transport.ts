@@ -3,7 +3,7 @@
 import { type DType, holds, type TypedArray } from "../../core/dtype.ts";
 import { EngineError } from "../../core/errors.ts";
 import { elementCount, typeText } from "./element-types.ts";
-import type { Substitutes } from "./emitter.ts";
+import type { Target } from "./emitter.ts";
 import type { OnnxValueInfo } from "./proto.ts";
 
 /** The release whose C API and behaviour the transports are written and tested against. */
@@ -57,10 +57,8 @@ export interface OnnxTransport {
   readonly name: TransportName;
   /** Version of ONNX Runtime. */
   readonly version: string;
-  /** For kernels that this way's execution provider has wrong. */
-  readonly substitutes?: Substitutes | undefined;
-  /** Dtypes that the others run and this way does not, on this machine. */
-  readonly lacks?: readonly DType[];
+  /** What graphs must know of its kernels. */
+  readonly target: Target;
   load(model: Uint8Array, options: SessionOptions): Promise<OnnxSession>;
 }
 

@@ -10,6 +10,7 @@
 import type { InferenceSession } from "onnxruntime-node";
 import type { DType } from "../../core/dtype.ts";
 import { EngineError } from "../../core/errors.ts";
+import type { Target } from "./emitter.ts";
 import { readSignature } from "./proto-decode.ts";
 import {
   LEVELS,
@@ -59,7 +60,7 @@ export function openWeb(name: WebTransportName): Promise<OnnxTransport> {
 }
 
 async function load(name: WebTransportName): Promise<OnnxTransport> {
-  const lacks: readonly DType[] = name === "webgpu" ? await lacksOfGpu() : [];
+  const target = name === "webgpu" ? await gpuTarget() : {};
   const runtime = await PACKAGES[name]().catch((error: unknown) => {
     throw new EngineError("ENGINE-01", "onnx engine: onnxruntime-web does not load.", [
       ["it says", String(error)],
@@ -67,32 +68,34 @@ async function load(name: WebTransportName): Promise<OnnxTransport> {
     ]);
   });
   runtime.env.logLevel = "fatal";
-  return webTransport(name, runtime, lacks);
+  return webTransport(name, runtime, target);
 }
 
-/** Dtypes that this GPU lacks. @throws EngineError in Node, in browsers without WebGPU, and where no device is behind it */
-async function lacksOfGpu(): Promise<readonly DType[]> {
+/**
+ * What graphs must know of this GPU. The build for GPUs lacks float64 on the CPU as well.
+ *
+ * @throws EngineError in Node, in browsers without WebGPU, and where no device is behind it
+ */
+async function gpuTarget(): Promise<Target> {
   const gpu = host.navigator?.gpu;
   const adapter = await gpu?.requestAdapter();
-  if (adapter != null) return adapter.features.has("shader-f16") ? [] : ["float16"];
+  if (adapter != null) {
+    const halves: readonly DType[] = adapter.features.has("shader-f16") ? [] : ["float16"];
+    return { substitutes: WEBGPU_SUBSTITUTES, lacks: ["float64", ...halves] };
+  }
   throw new EngineError("ENGINE-01", "onnx engine: there is no WebGPU here.", [
     ["found", gpu === undefined ? "no navigator.gpu" : "navigator.gpu without an adapter"],
     ["fix", 'use transport "wasm", or a browser with WebGPU and a page from https or localhost'],
   ]);
 }
 
-function webTransport(
-  name: WebTransportName,
-  runtime: Runtime,
-  lacks: readonly DType[],
-): OnnxTransport {
+function webTransport(name: WebTransportName, runtime: Runtime, target: Target): OnnxTransport {
   // calls into the GPU's build are suspended while the GPU works, and must not meet
   const inTurn = name === "webgpu" ? oneAtATime() : atOnce;
   return {
     name,
     version: runtime.env.versions.web ?? "unknown",
-    lacks,
-    substitutes: name === "webgpu" ? WEBGPU_SUBSTITUTES : undefined,
+    target,
     load: async (model, options) => {
       refuseProfile(name, options);
       runtime.env.wasm.numThreads ??= threadsFor(options.threads);
