@@ -18,6 +18,8 @@ export interface GraphParts {
   /** Lets a value leave the graph under a name of its own; it may be an input, or leave twice. */
   publish(x: OnnxValue, name: string): void;
   readonly nodes: readonly OnnxNode[];
+  /** Names of nodes to keep off the accelerator. */
+  readonly hostNodes: readonly string[];
   /** What every node's output is. */
   readonly values: ReadonlyMap<string, OnnxValue>;
   readonly initializers: readonly OnnxTensor[];
@@ -67,11 +69,14 @@ export interface Target {
   readonly substitutes?: Substitutes;
   /** Dtypes without kernels. */
   readonly lacks?: readonly DType[];
+  /** Nodes to keep off the accelerator, where its kernel refuses them. */
+  readonly onHost?: (spec: OnnxNodeSpec) => boolean;
 }
 
 /** A fresh graph. */
 export function createEmitter(inlined: Inline, target: Target = {}): GraphParts {
-  const { substitutes = {}, lacks = [] } = target;
+  const { substitutes = {}, lacks = [], onHost = () => false } = target;
+  const hostNodes: string[] = [];
   const outermost: Scope = { nodes: [], written: new Map() };
   const scopes: Scope[] = [outermost];
   const scope = () => scopes[scopes.length - 1] ?? outermost;
@@ -125,10 +130,12 @@ export function createEmitter(inlined: Inline, target: Target = {}): GraphParts 
 
   const append = (spec: OnnxNodeSpec): readonly OnnxValue[] => {
     const outputs = spec.outputs.map((form) => (form === null ? null : fresh(form)));
+    const name = nodeName(spec.op);
+    if (onHost(spec)) hostNodes.push(name);
     scope().nodes.push({
       op: spec.op,
       domain: spec.domain ?? "",
-      name: nodeName(spec.op),
+      name,
       inputs: spec.inputs.map((input) => input?.name ?? ""),
       outputs: outputs.map((output) => output?.name ?? ""),
       // A subgraph is a whole graph of the file format, made by `subgraph` below.
@@ -234,5 +241,5 @@ export function createEmitter(inlined: Inline, target: Target = {}): GraphParts 
   const label = (text: string) => {
     prefix = text;
   };
-  return { publish, values, emitter, nodes: outermost.nodes, initializers, label };
+  return { publish, values, emitter, nodes: outermost.nodes, hostNodes, initializers, label };
 }

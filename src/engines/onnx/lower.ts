@@ -8,6 +8,7 @@ import { showSource } from "../../core/source.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { createEmitter, type Target } from "./emitter.ts";
 import type { OnnxGraph, OnnxTensor, OnnxValueInfo } from "./proto.ts";
+import { HOST_NODES } from "./transport.ts";
 
 /**
  * Lowers a simplified program.
@@ -65,7 +66,7 @@ export function lowerWithValues(
     initializers: [...initializers, ...fixed],
     inputs,
     outputs,
-    metadata: {},
+    metadata: parts.hostNodes.length === 0 ? {} : { [HOST_NODES]: parts.hostNodes.join("\n") },
   };
   return { graph, values: made };
 }

@@ -85,8 +85,8 @@ function modelOf(
 }
 
 /** Tells apart targets that get other graphs. */
-function describeTarget({ substitutes = {}, lacks = [] }: Target): string {
-  return [...Object.keys(substitutes), ...lacks].join();
+function describeTarget({ substitutes = {}, lacks = [], onHost }: Target): string {
+  return [...Object.keys(substitutes), ...lacks, onHost?.name ?? ""].join();
 }
 
 /** @throws EngineError naming the first value of a dtype that the transport lacks */

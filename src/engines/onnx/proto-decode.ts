@@ -16,10 +16,11 @@ import type {
 import type { OnnxValueInfo } from "./proto.ts";
 import { WireError, WireReader } from "./wire.ts";
 
-/** What a session needs to know of a model: its inputs and outputs, in order. */
+/** What a session needs to know of a model: its inputs and outputs, in order, and what stands beside the graph. */
 export interface OnnxSignature {
   readonly inputs: readonly OnnxValueInfo[];
   readonly outputs: readonly OnnxValueInfo[];
+  readonly metadata: ReadonlyMap<string, string>;
 }
 
 /** Reads a whole model. @throws WireError saying at which byte the file stops making sense */
@@ -49,7 +50,7 @@ export function decodeTensor(bytes: Uint8Array): TensorFile {
 }
 
 /**
- * Inputs and outputs only; skips nodes and constants unread, so it is fast for models of any size.
+ * Inputs, outputs and metadata only; skips nodes and constants unread, so it is fast for models of any size.
  *
  * @throws EngineError for bytes that are no model, and for element types that Meshloom does not have
  */
@@ -58,7 +59,12 @@ export function readSignature(bytes: Uint8Array): OnnxSignature {
     const reader = new WireReader(bytes);
     const inputs: OnnxValueInfo[] = [];
     const outputs: OnnxValueInfo[] = [];
+    const metadata = new Map<string, string>();
     reader.fields((field) => {
+      if (field === 14) {
+        readEntry(reader, metadata);
+        return true;
+      }
       if (field !== 7) return false;
       reader.message((inner) => {
         if (inner === 11) inputs.push(plainValue(readValue(reader)));
@@ -68,7 +74,7 @@ export function readSignature(bytes: Uint8Array): OnnxSignature {
       });
       return true;
     });
-    return { inputs, outputs };
+    return { inputs, outputs, metadata };
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     throw new EngineError("ENGINE-02", "onnx decode: these bytes are no ONNX model.", [

@@ -9,6 +9,9 @@ import type { OnnxValueInfo } from "./proto.ts";
 /** The release whose C API and behaviour the transports are written and tested against. */
 export const ORT_VERSION = "1.30.0";
 
+/** Entry of a model's metadata: names of the nodes to keep off the accelerator, a line each. */
+export const HOST_NODES = "meshloom.host_nodes";
+
 /**
  * Typed memory with a shape; the engine reads and writes it in place.
  *

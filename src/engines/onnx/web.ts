@@ -11,7 +11,7 @@ import type { InferenceSession } from "onnxruntime-node";
 import type { DType } from "../../core/dtype.ts";
 import { EngineError } from "../../core/errors.ts";
 import type { Target } from "./emitter.ts";
-import { readSignature } from "./proto-decode.ts";
+import { type OnnxSignature, readSignature } from "./proto-decode.ts";
 import {
   LEVELS,
   type Runtime,
@@ -20,8 +20,8 @@ import {
   type ScriptCalls,
   ScriptSession,
 } from "./script-session.ts";
-import { type OnnxTransport, ORT_VERSION, type SessionOptions } from "./transport.ts";
-import { WEBGPU_SUBSTITUTES } from "./webgpu-kernels.ts";
+import { HOST_NODES, type OnnxTransport, ORT_VERSION, type SessionOptions } from "./transport.ts";
+import { WEBGPU } from "./webgpu-kernels.ts";
 
 export type WebTransportName = "wasm" | "webgpu";
 
@@ -39,6 +39,11 @@ const host = globalThis as WebHost;
 const PACKAGES = {
   wasm: () => import("onnxruntime-web/wasm"),
   webgpu: () => import("onnxruntime-web/webgpu"),
+} as const;
+
+/** The runtime would undo what webgpu-kernels.ts does for padding. */
+const WITHOUT_PAD_FUSION = {
+  extra: { optimization: { disable_specified_optimizers: "Pad_Fusion" } },
 } as const;
 
 /** Fatal: errors come back as exceptions, and must not be in the console as well. */
@@ -81,7 +86,7 @@ async function gpuTarget(): Promise<Target> {
   const adapter = await gpu?.requestAdapter();
   if (adapter != null) {
     const halves: readonly DType[] = adapter.features.has("shader-f16") ? [] : ["float16"];
-    return { substitutes: WEBGPU_SUBSTITUTES, lacks: ["float64", ...halves] };
+    return { ...WEBGPU, lacks: ["float64", ...halves] };
   }
   throw new EngineError("ENGINE-01", "onnx engine: there is no WebGPU here.", [
     ["found", gpu === undefined ? "no navigator.gpu" : "navigator.gpu without an adapter"],
@@ -102,7 +107,7 @@ function webTransport(name: WebTransportName, runtime: Runtime, target: Target):
       const signature = readSignature(model);
       refuseBfloat16(signature);
       const session = await reported("CreateSession", () =>
-        inTurn(() => runtime.InferenceSession.create(model, webOptions(name, options))),
+        inTurn(() => runtime.InferenceSession.create(model, webOptions(name, options, signature))),
       );
       const calls: ScriptCalls = {
         run: (feeds) => inTurn(() => session.run(feeds, QUIET)),
@@ -117,13 +122,17 @@ function webTransport(name: WebTransportName, runtime: Runtime, target: Target):
 function webOptions(
   name: WebTransportName,
   options: SessionOptions,
+  { metadata }: OnnxSignature,
 ): InferenceSession.SessionOptions {
+  const hostNodes = metadata.get(HOST_NODES);
+  const forced = hostNodes === undefined ? {} : { forceCpuNodeNames: hostNodes.split("\n") };
   return {
-    executionProviders: [name],
+    executionProviders: [name === "webgpu" ? { name, ...forced } : name],
     graphOptimizationLevel: LEVELS[options.optimise],
     executionMode: "sequential",
     enableMemPattern: false, // a second copy of the arena: see native.ts
     ...QUIET,
+    ...(name === "webgpu" ? WITHOUT_PAD_FUSION : {}),
   };
 }
 
