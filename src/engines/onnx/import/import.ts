@@ -3,6 +3,7 @@
 import { asOneLine } from "../../../core/builder.ts";
 import { type DType, isFloat } from "../../../core/dtype.ts";
 import { DTypeError, OnnxError, ShapeError, TreeError } from "../../../core/errors.ts";
+import { builtin } from "../../../core/host.ts";
 import { aval, showAval } from "../../../core/shape.ts";
 import { stored, Tensor } from "../../../core/tensor.ts";
 import { reshape } from "../../../ops/layout.ts";
@@ -65,11 +66,14 @@ export interface OnnxFunction {
  */
 export async function importOnnx(source: string | URL | Uint8Array): Promise<OnnxFunction> {
   if (source instanceof Uint8Array) return named("", () => importModel(source, noFiles));
-  const [fs, path, url] = await Promise.all([
-    import("node:fs"),
-    import("node:path"),
-    import("node:url"),
-  ]);
+  if (builtin === undefined) {
+    throw new OnnxError(
+      "ONNX-01",
+      `importOnnx: there are no files in a browser to read ${source}.`,
+      [["fix", "pass the bytes, as fetch gives them"]],
+    );
+  }
+  const [fs, path, url] = [builtin("node:fs"), builtin("node:path"), builtin("node:url")];
   const file = source instanceof URL ? url.fileURLToPath(source) : source;
   let bytes: Uint8Array;
   try {
