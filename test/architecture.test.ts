@@ -232,6 +232,20 @@ describe("a browser", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("keeps what is imported for its effect alone: package.json lists it for bundlers", () => {
+    const effects = sources.flatMap(({ file, code: text }) =>
+      [...withoutComments(text).matchAll(/^[ \t]*import\s*["'](\.[^"']+)["']/gm)].map((match) =>
+        inside(resolve(SRC, dirname(file), match[1] ?? "")),
+      ),
+    );
+    const listed = effects.flatMap((file) => [
+      `./dist/${file.replace(/\.ts$/, ".js")}`,
+      `./src/${file}`,
+    ]);
+    const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    expect(manifest.sideEffects).toEqual(listed);
+  });
+
   test("would be shown such an import, of every form", () => {
     const lines = [
       'import { readFile } from "node:fs";',
