@@ -695,6 +695,23 @@ export const ROWS: readonly Row[] = [
     },
   },
   {
+    op: "topK",
+    cells: {
+      NaN: cell(
+        "above all numbers",
+        (x: Tensor) => np.topK(x, { along: 0, k: 3 }).values,
+        [float(3, nan, inf, nan)],
+        [nan, nan, inf],
+      ),
+      ties: cell(
+        "the lower index first",
+        (x: Tensor) => np.topK(x, { along: 0, k: 2 }).indices,
+        [float(1, 2, 2)],
+        [1, 2],
+      ),
+    },
+  },
+  {
     op: "searchSorted",
     cells: {
       NaN: cell(

@@ -62,7 +62,10 @@ export interface Largest {
   readonly indices: Tensor;
 }
 
-/** The k largest along an axis, falling, ties by lower index; the new axis stands last and is called `as`. */
+/**
+ * The k largest along an axis, falling, NaN before all numbers, ties by lower index; the new axis stands
+ * last and is called `as`.
+ */
 export function topK(
   x: Tensor,
   options: { readonly along: string | number; readonly k: number; readonly as?: string },

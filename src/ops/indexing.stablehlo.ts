@@ -82,7 +82,7 @@ export function scatterAddStablehlo(
   return [scatterStablehlo(h, h.splat(0, y), clamped, updates, batchDims, "stablehlo.add")];
 }
 
-/** A stable descending sort of (value, index) pairs, cut after k. */
+/** A stable descending sort of (value, index) pairs, NaN first, cut after k. */
 export function topKStablehlo(
   h: HloEmitter,
   x: HloValue,
@@ -94,7 +94,7 @@ export function topKStablehlo(
   const places = h.line(`stablehlo.iota dim = ${last} : ${h.type(counting)}`, counting);
   const f = h.type(aval(x.dtype, []));
   const n = h.type(aval("int32", []));
-  const body = `({\n    ^bb0(%a: ${f}, %b: ${f}, %c: ${n}, %d: ${n}):\n      %g = stablehlo.compare GT, %a, %b : (${f}, ${f}) -> tensor<i1>\n      stablehlo.return %g : tensor<i1>\n    })`;
+  const body = `({\n    ^bb0(%a: ${f}, %b: ${f}, %c: ${n}, %d: ${n}):\n      %g = stablehlo.compare GT, %a, %b : (${f}, ${f}) -> tensor<i1>\n      %p = stablehlo.compare NE, %a, %a : (${f}, ${f}) -> tensor<i1>\n      %q = stablehlo.compare EQ, %b, %b : (${f}, ${f}) -> tensor<i1>\n      %n = stablehlo.and %p, %q : tensor<i1>\n      %r = stablehlo.or %g, %n : tensor<i1>\n      stablehlo.return %r : tensor<i1>\n    })`;
   const sorted = h.lines(
     `"stablehlo.sort"(${x.name}, ${places.name}) <{dimension = ${last} : i64, is_stable = true}> ${body} : (${h.type(x)}, ${h.type(places)}) -> (${h.type(x)}, ${h.type(places)})`,
     [aval(x.dtype, x.dims), counting],

@@ -27,6 +27,7 @@ import { repeat } from "./families.ts";
 import { gatherOnnx, scatterAddOnnx } from "./indexing.onnx.ts";
 import { gatherStablehlo, scatterAddStablehlo, topKStablehlo } from "./indexing.stablehlo.ts";
 import { reshape } from "./layout.ts";
+import { NAN_SIZE, sortable } from "./sort.lowering.ts";
 
 /** Below, at and above the ends of a short axis, as far as int32 goes. */
 export const OUT_OF_RANGE: SampleInput = values(
@@ -380,7 +381,10 @@ export interface TopKParams {
   readonly k: number;
 }
 
-/** The k largest along the last axis, falling; among equals the lower index comes first. */
+/**
+ * The k largest along the last axis, falling; among equals the lower index comes first. NaN is larger than
+ * all numbers.
+ */
 export const topKOp: Op<TopKParams, One, Two> = defineOp<TopKParams, One, Two>({
   name: "topK",
   infer([x], { k }) {
@@ -416,7 +420,7 @@ export const topKOp: Op<TopKParams, One, Two> = defineOp<TopKParams, One, Two>({
     let line = 0;
     forLines(x.dims, x.dims.length - 1, (base, _stride, length) => {
       const order = Array.from({ length }, (_, j) => j).sort(
-        (a, b) => at(x, base + b) - at(x, base + a) || a - b,
+        (a, b) => falling(at(x, base + a), at(x, base + b)) || a - b,
       );
       order.slice(0, k).forEach((from, j) => {
         put(best, line * k + j, at(x, base + from));
@@ -429,13 +433,23 @@ export const topKOp: Op<TopKParams, One, Two> = defineOp<TopKParams, One, Two>({
   simplify: () => null,
   lower: {
     onnx: (g, [x], { k }, { inputs: [from], outputs: [v, i] }) => {
-      const [best, long] = g.nodes({
+      // ONNX Runtime's kernel may end the process where there is nothing to take.
+      if (sizeOf(v.dims) === 0)
+        return [g.constant(v.dtype, v.dims, []), g.constant("int32", i.dims, [])];
+      const exact = g.exact(x, from.dims);
+      // TopK itself has no order for NaN.
+      const key = sortable(g, exact, NAN_SIZE);
+      const [, long] = g.nodes({
         op: "TopK",
-        inputs: [g.exact(x, from.dims), g.constant("int64", [1], [k])],
+        inputs: [key, g.constant("int64", [1], [k])],
         attributes: { axis: { int: -1 }, largest: { int: 1 }, sorted: { int: 1 } },
-        outputs: [v, { ...i, dtype: "int64" }],
+        outputs: [
+          { dtype: key.dtype, dims: v.dims },
+          { dtype: "int64", dims: i.dims },
+        ],
       });
-      if (best === undefined || long === undefined) throw new Error("TopK has two outputs");
+      if (long === undefined) throw new Error("TopK has two outputs");
+      const best = g.node("GatherElements", [exact, long], v, { axis: { int: -1 } });
       return [best, g.node("Cast", [long], i, { to: { int: 6 } })];
     },
     stablehlo: (h, [x], { k }, ys) => topKStablehlo(h, x, k, ys),
@@ -450,6 +464,20 @@ export const topKOp: Op<TopKParams, One, Two> = defineOp<TopKParams, One, Two>({
       { k: 2 },
       false,
     ),
+    sample(
+      "NaN is the largest",
+      [values(aval("float32", [7]), 3, NaN, -Infinity, 1, NaN, Infinity, Infinity)],
+      { k: 5 },
+      false,
+    ),
+    sample(
+      "of equal infinities",
+      [values(aval("float32", [3]), -Infinity, 1, -Infinity)],
+      { k: 3 },
+      false,
+    ),
+    sample("none", [random(2, 3)], { k: 0 }),
+    sample("of none", [random(0, 3)], { k: 2 }),
   ],
   rejects: () => [
     rejects(
@@ -460,6 +488,12 @@ export const topKOp: Op<TopKParams, One, Two> = defineOp<TopKParams, One, Two>({
     ),
   ],
 });
+
+/** Negative where a stands before b: the larger first, NaN above all numbers. */
+function falling(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(b)) - Number(Number.isNaN(a));
+  return a === b ? 0 : b - a;
+}
 
 export function topK(x: Tensor, k: number): readonly [values: Tensor, indices: Tensor] {
   return apply(topKOp, [x], { k });

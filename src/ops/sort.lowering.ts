@@ -28,7 +28,7 @@ export function argsortOnnx(
     g.node("GatherElements", [x, places], x, { axis: { int: axis } });
   let order: OnnxValue | undefined;
   for (const key of [...keys].reverse()) {
-    const ordered = sortable(g, key, descending);
+    const ordered = sortable(g, key, descending ? -NAN_SIZE : NAN_SIZE);
     const [, places] = g.nodes({
       op: "TopK",
       inputs: [
@@ -44,18 +44,21 @@ export function argsortOnnx(
   return cast(order ?? g.constant("int64", y.dims, []), "int32");
 }
 
-/** The key under a dtype and with values that TopK puts in order. */
-function sortable(g: OnnxEmitter, key: OnnxValue, descending: boolean): OnnxValue {
+/** Beyond all numbers of float32, and beyond what stands for its infinities. */
+export const NAN_SIZE: number = 2 ** 300;
+
+/** The key under a dtype and with values that TopK puts in order; `nan` stands for NaN. */
+export function sortable(g: OnnxEmitter, key: OnnxValue, nan: number): OnnxValue {
   if (key.dtype === "int64") return key;
   if (!g.runs("float64")) return withoutDoubles(g, key);
   const form = { dtype: "float64" as const, dims: key.dims };
   const double = g.node("Cast", [key], form, { to: { int: dtypeFacts("float64").onnx } });
   if (!isFloat(key.dtype)) return double;
   const constant = (value: number) => g.constant("float64", [], [value]);
-  const [end, last] = [2 ** 200, descending ? -(2 ** 300) : 2 ** 300];
+  const end = 2 ** 200;
   const held = g.node("Min", [g.node("Max", [double, constant(-end)], form), constant(end)], form);
   const strange = g.node("IsNaN", [key], { dtype: "bool", dims: key.dims });
-  return g.node("Where", [strange, constant(last), held], form);
+  return g.node("Where", [strange, constant(nan), held], form);
 }
 
 /** Where there are no doubles nothing is promised about NaN and infinities either: see docs/browser.md. */
