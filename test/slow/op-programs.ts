@@ -11,7 +11,14 @@ import type { Tensor } from "../../src/core/tensor.ts";
 import { verify } from "../../src/core/verify.ts";
 import type { Engine } from "../../src/engines/engine.ts";
 import type { OnnxEngine } from "../../src/engines/onnx/onnx.ts";
-import { directions, inFloat, inputsOf, programOf, runOn } from "../../src/testing/laws.ts";
+import {
+  directions,
+  inFloat,
+  inputsOf,
+  programOf,
+  runOn,
+  together,
+} from "../../src/testing/laws.ts";
 import { difference, type Tolerance } from "../../src/testing/matchers.ts";
 import { jvp } from "../../src/transforms/jvp.ts";
 import { simplify } from "../../src/transforms/simplify.ts";
@@ -90,39 +97,80 @@ export async function agreement(engine: OnnxEngine, op: Op): Promise<Agreement> 
   const wrong: string[] = [];
   const unspecified: string[] = [];
   let agreed = 0;
-  for (const one of op.samples().flatMap((sample) => programsOf(op, sample))) {
-    const { label, program } = one;
-    if (program.outputs.length === 0) continue; // the pullback of an op without inputs
-    const values = [...program.inputs, ...program.outputs];
-    if (values.some(({ aval }) => target.lacks?.includes(aval.dtype))) continue;
-    // WGSL allows several units in the last place for a division or a root.
-    const tolerance = name === "webgpu" && one.tolerance === SINGLE ? DERIVATIVE : one.tolerance;
-    const problem = await problemWith(engine, { ...one, tolerance });
-    if (problem === undefined) agreed++;
-    // WGSL lets a shader assume that neither occurs (its section on floating point evaluation).
-    else if (name === "webgpu" && !problem.includes("Error") && !isAllFinite(one))
-      unspecified.push(`${op.name}: ${label}`);
-    else wrong.push(`${op.name}: ${label}: ${problem}`);
+  const runnable = op
+    .samples()
+    .flatMap((sample) => programsOf(op, sample))
+    .filter(({ program }) => {
+      const values = [...program.inputs, ...program.outputs];
+      // The pullback of an op without inputs has nothing to give.
+      return (
+        program.outputs.length > 0 && !values.some(({ aval }) => target.lacks?.includes(aval.dtype))
+      );
+    });
+  for (let from = 0; from < runnable.length; from += PER_SESSION) {
+    const some = runnable.slice(from, from + PER_SESSION);
+    const results = await resultsOf(engine, some);
+    for (const [i, one] of some.entries()) {
+      // WGSL allows several units in the last place for a division or a root.
+      const tolerance = name === "webgpu" && one.tolerance === SINGLE ? DERIVATIVE : one.tolerance;
+      const problem = problemWith({ ...one, tolerance }, results[i] ?? "no result");
+      if (problem === undefined) agreed++;
+      // WGSL lets a shader assume that neither occurs (its section on floating point evaluation).
+      else if (name === "webgpu" && !problem.includes("Error") && !isAllFinite(one))
+        unspecified.push(`${op.name}: ${one.label}`);
+      else wrong.push(`${op.name}: ${one.label}: ${problem}`);
+    }
   }
   return { agreed, wrong, unspecified };
 }
 
-async function problemWith(
+/** A session takes far longer to make than these programs to run. */
+const PER_SESSION = 12;
+
+/** Results of several programs from one session; where one of them breaks it, each by itself, or its error. */
+async function resultsOf(
   engine: Engine,
-  { program, inputs, tolerance }: OpProgram,
-): Promise<string | undefined> {
-  const expected = interpret(program, inputs);
+  some: readonly OpProgram[],
+): Promise<readonly (readonly NdArray[] | string)[]> {
+  const run = async (list: readonly OpProgram[]) => {
+    const programs = list.map(({ program }) => program);
+    const outputs = await runOn(
+      engine,
+      simplify(together("programs", programs)),
+      list.flatMap(({ inputs }) => inputs),
+    );
+    let from = 0;
+    return programs.map(({ outputs: own }) => {
+      from += own.length;
+      return outputs.slice(from - own.length, from);
+    });
+  };
   try {
-    const actual = await runOn(engine, simplify(program), inputs);
-    return expected
-      .map((y, i) => {
-        const x = actual[i];
-        return x === undefined ? "no result" : difference(x, y, tolerance);
-      })
-      .find((text) => text !== undefined);
-  } catch (error) {
-    return String(error).replaceAll(/\s+/g, " ");
+    return await run(some);
+  } catch {
+    const alone: (readonly NdArray[] | string)[] = [];
+    for (const one of some) {
+      try {
+        alone.push(...(await run([one])));
+      } catch (error) {
+        alone.push(String(error).replaceAll(/\s+/g, " "));
+      }
+    }
+    return alone;
   }
+}
+
+function problemWith(
+  { program, inputs, tolerance }: OpProgram,
+  actual: readonly NdArray[] | string,
+): string | undefined {
+  if (typeof actual === "string") return actual;
+  return interpret(program, inputs)
+    .map((y, i) => {
+      const x = actual[i];
+      return x === undefined ? "no result" : difference(x, y, tolerance);
+    })
+    .find((text) => text !== undefined);
 }
 
 function isAllFinite({ program, inputs }: OpProgram): boolean {
