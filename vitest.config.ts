@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 // Native code (the ONNX engine) wants processes, not threads; nothing here needs a fresh module graph per file.
@@ -12,6 +13,8 @@ const shared = {
 
 const config: ViteUserConfig = defineConfig({
   test: {
+    // The default leaves one core idle, which is half of a small machine.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         test: {

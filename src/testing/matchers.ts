@@ -46,3 +46,16 @@ export function largestError(actual: NdArray, expected: NdArray): number {
   }
   return error / scale;
 }
+
+/** Runs a check of one sample; what it throws begins with the sample's label. */
+export async function ofSample(
+  { label }: { readonly label: string },
+  check: () => void | Promise<void>,
+): Promise<void> {
+  try {
+    await check();
+  } catch (error) {
+    if (error instanceof Error) error.message = `sample "${label}": ${error.message}`;
+    throw error;
+  }
+}

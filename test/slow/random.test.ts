@@ -2,23 +2,23 @@
 
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { interpretTogether } from "../src/core/interpret-together.ts";
-import type { Tensor } from "../src/core/tensor.ts";
-import type { Engine } from "../src/engines/engine.ts";
-import { jit } from "../src/engines/jit.ts";
-import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
-import { referenceEngine } from "../src/engines/reference/reference.ts";
-import { random, tensor } from "../src/numpy/index.ts";
-import { keysOf } from "../src/numpy/random/threefry.ts";
-import { mul } from "../src/ops/arithmetic.ts";
-import { partitionId } from "../src/ops/collectives.device.ts";
-import { full } from "../src/ops/creation.ts";
-import { log } from "../src/ops/exponential.ts";
-import { reshape } from "../src/ops/layout.ts";
-import { slice } from "../src/ops/pieces.ts";
-import { numbers } from "../src/testing/tensors.ts";
-import { programLike } from "../src/testing/together.ts";
-import { vmap } from "../src/transforms/vmap.ts";
+import { interpretTogether } from "../../src/core/interpret-together.ts";
+import type { Tensor } from "../../src/core/tensor.ts";
+import type { Engine } from "../../src/engines/engine.ts";
+import { jit } from "../../src/engines/jit.ts";
+import { createOnnxEngine } from "../../src/engines/onnx/onnx.ts";
+import { referenceEngine } from "../../src/engines/reference/reference.ts";
+import { random, tensor } from "../../src/numpy/index.ts";
+import { keysOf } from "../../src/numpy/random/threefry.ts";
+import { mul } from "../../src/ops/arithmetic.ts";
+import { partitionId } from "../../src/ops/collectives.device.ts";
+import { full } from "../../src/ops/creation.ts";
+import { log } from "../../src/ops/exponential.ts";
+import { reshape } from "../../src/ops/layout.ts";
+import { slice } from "../../src/ops/pieces.ts";
+import { numbers } from "../../src/testing/tensors.ts";
+import { programLike } from "../../src/testing/together.ts";
+import { vmap } from "../../src/transforms/vmap.ts";
 
 const onnx = await createOnnxEngine();
 const ENGINES: readonly Engine[] = [referenceEngine, onnx];
@@ -38,7 +38,7 @@ async function drawAll(
 }
 
 const RECORDED: { readonly draws: Readonly<Record<string, readonly number[]>> } = JSON.parse(
-  readFileSync(new URL("recorded/random.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../recorded/random.json", import.meta.url), "utf8"),
 );
 
 interface Draw {
