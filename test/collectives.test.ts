@@ -39,8 +39,8 @@ import {
 import { full, literal } from "../src/ops/creation.ts";
 import { reshape } from "../src/ops/layout.ts";
 import { less } from "../src/ops/logic.ts";
-import { sum } from "../src/ops/reduce.ts";
 import { OPS, OPS_BY_NAME } from "../src/ops/registry.ts";
+import { sum } from "../src/ops/sum.ts";
 import { directions } from "../src/testing/laws.ts";
 import { difference, type Tolerance } from "../src/testing/matchers.ts";
 import {

@@ -8,7 +8,7 @@ import { printProgram } from "../src/core/program-text.ts";
 import { type Aval, aval } from "../src/core/shape.ts";
 import type { Tensor } from "../src/core/tensor.ts";
 import { verify } from "../src/core/verify.ts";
-import { sum } from "../src/ops/reduce.ts";
+import { sum } from "../src/ops/sum.ts";
 import { difference } from "../src/testing/matchers.ts";
 import { simplify } from "../src/transforms/simplify.ts";
 import { abstract, trace } from "../src/transforms/trace.ts";

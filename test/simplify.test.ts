@@ -13,7 +13,7 @@ import { exp } from "../src/ops/exponential.ts";
 import { tanh } from "../src/ops/hyperbolic.ts";
 import { reshape, transpose } from "../src/ops/layout.ts";
 import { concatenate, pad, slice } from "../src/ops/pieces.ts";
-import { sum } from "../src/ops/reduce.ts";
+import { sum } from "../src/ops/sum.ts";
 import { simplify } from "../src/transforms/simplify.ts";
 import { grad } from "../src/transforms/vjp.ts";
 import { all, array, f64, programOf, refusal, run, text } from "./programs.ts";

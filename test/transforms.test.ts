@@ -10,7 +10,7 @@ import { exp } from "../src/ops/exponential.ts";
 import { tanh } from "../src/ops/hyperbolic.ts";
 import { transpose } from "../src/ops/layout.ts";
 import { convert } from "../src/ops/logic.ts";
-import { sum } from "../src/ops/reduce.ts";
+import { sum } from "../src/ops/sum.ts";
 import { jvp } from "../src/transforms/jvp.ts";
 import { simplify } from "../src/transforms/simplify.ts";
 import { abstract, trace } from "../src/transforms/trace.ts";

@@ -15,9 +15,9 @@ export const command: Command = defineCommand({
   positionals: [
     {
       name: "what",
-      help: "step: a training step; ops: single operations; runner: serve as one of the timed processes",
+      help: "step: a training step; ops: single operations; compile: how long a step takes to compile; runner and compile-once serve as the timed processes",
       required: true,
-      choices: ["step", "ops", "runner"],
+      choices: ["step", "ops", "compile", "runner", "compile-once"],
     },
   ],
   options: {
@@ -45,6 +45,7 @@ export const command: Command = defineCommand({
       unit: "turns",
       help: "turns per runner, three steps each",
     },
+    layers: { type: "int", default: 12, min: 1, help: "of compile: layers of the model" },
     threads: { type: "int", default: 2, min: 1, help: "threads of every runner" },
     out: { type: "string", default: "bench/results", help: "folder for the results, JSON" },
     config: { type: "string", default: "", help: "of a runner: the file to read" },
@@ -58,6 +59,22 @@ export const command: Command = defineCommand({
     if (options.what === "runner") {
       const { serveRunner } = await import("../bench/runner.ts");
       await serveRunner(options.config);
+      return;
+    }
+    if (options.what === "compile-once") {
+      const { compileOnce } = await import("../bench/compile.ts");
+      context.out(JSON.stringify(await compileOnce(options.layers)));
+      return;
+    }
+    if (options.what === "compile") {
+      const { benchCompile } = await import("../bench/compile.ts");
+      const result = await benchCompile(options.layers);
+      const { layers, equations, cold, cached, cpu } = result;
+      context.out(
+        context.json
+          ? JSON.stringify(result)
+          : `${layers} layers, ${equations} equations: ${cold.toFixed(2)} s cold, ${cached.toFixed(2)} s from the cache; least of 3 processes, ${cpu}`,
+      );
       return;
     }
     const only = options.only === "" ? [] : options.only.split(",");

@@ -9,8 +9,8 @@ import { contract } from "../ops/contract.ts";
 import { logistic } from "../ops/exponential.ts";
 import { reshape } from "../ops/layout.ts";
 import { concatenate, slice, split } from "../ops/pieces.ts";
-import { restore } from "../ops/reduce.ts";
 import { logSumExp } from "../ops/softmax.ts";
+import { restore } from "../ops/sum.ts";
 import {
   addTerms,
   both,

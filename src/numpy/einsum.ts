@@ -6,7 +6,7 @@ import { showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { contract } from "../ops/contract.ts";
 import { reshape, transpose } from "../ops/layout.ts";
-import { sum } from "../ops/reduce.ts";
+import { sum } from "../ops/sum.ts";
 
 type Split<S extends string, D extends string> = S extends `${infer A}${D}${infer B}`
   ? [A, ...Split<B, D>]

@@ -13,7 +13,7 @@ import { exp } from "../ops/exponential.ts";
 import { reshape, transpose } from "../ops/layout.ts";
 import * as l from "../ops/linalg.ts";
 import { slice } from "../ops/pieces.ts";
-import { sum } from "../ops/reduce.ts";
+import { sum } from "../ops/sum.ts";
 
 /** The last two axes exchanged. @throws ShapeError for fewer than two axes */
 export function matrixTranspose(a: Tensor): Tensor {

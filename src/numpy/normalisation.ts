@@ -8,8 +8,8 @@ import { broadcast, fullLike } from "../ops/creation.ts";
 import { rsqrt } from "../ops/exponential.ts";
 import { reshape } from "../ops/layout.ts";
 import * as n from "../ops/normalisation.ts";
-import { sum } from "../ops/reduce.ts";
 import { stopGradient } from "../ops/stop-gradient.ts";
+import { sum } from "../ops/sum.ts";
 import { onLast } from "./last-axis.ts";
 
 /** What every norm takes. */

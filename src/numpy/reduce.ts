@@ -14,6 +14,7 @@ import { reshape, transpose } from "../ops/layout.ts";
 import { convert, equal, notEqual } from "../ops/logic.ts";
 import * as r from "../ops/reduce.ts";
 import * as s from "../ops/softmax.ts";
+import * as sums from "../ops/sum.ts";
 import { onLast } from "./last-axis.ts";
 
 /** One axis or several, by name or index; all when absent. */
@@ -54,7 +55,7 @@ function reduction(
 type Reduce = (x: Tensor, axes?: Axes, keep?: Keep) => Tensor;
 
 /** Sum along `axes`; along all when absent. */
-export const sum: Reduce = reduction("sum", r.sum);
+export const sum: Reduce = reduction("sum", sums.sum);
 
 /** Product along `axes`; along all when absent. Its derivative is right at zeros. */
 export const prod: Reduce = reduction("prod", r.prod);
@@ -68,7 +69,7 @@ export const min: Reduce = reduction("min", reduceMin);
 /** How many elements are not 0 along `axes`, int32; NaN counts. */
 export const countNonzero: Reduce = reduction("countNonzero", (x, axes) => {
   const hit = x.dtype === "bool" ? x : notEqual(x, fullLike(x, 0));
-  return r.sum(convert(hit, "int32"), axes);
+  return sums.sum(convert(hit, "int32"), axes);
 });
 
 /** Whether any element is not 0 along `axes`; false for none. */
@@ -96,7 +97,7 @@ function asFloat(x: Tensor): Tensor {
 
 /** Mean along `axes`; NaN for none. */
 export const mean: Reduce = reduction("mean", (x, axes) => {
-  return scale(r.sum(asFloat(x), axes), 1 / countOf(x, axes));
+  return scale(sums.sum(asFloat(x), axes), 1 / countOf(x, axes));
 });
 
 /** What a variance may be asked. */
@@ -109,10 +110,10 @@ export interface Spread extends Keep {
 export function variance(x: Tensor, axes?: Axes, { ddof = 0, ...keep }: Spread = {}): Tensor {
   const list = resolve("variance", x, axes);
   const floats = asFloat(x);
-  const centre = scale(r.sum(floats, list), 1 / countOf(x, list));
-  const distance = sub(floats, r.restore(centre, x.aval, list));
+  const centre = scale(sums.sum(floats, list), 1 / countOf(x, list));
+  const distance = sub(floats, sums.restore(centre, x.aval, list));
   const count = countOf(x, list) - ddof;
-  const total = r.sum(mul(distance, distance), list);
+  const total = sums.sum(mul(distance, distance), list);
   return kept(scale(total, count > 0 ? 1 / count : NaN), x, list, keep);
 }
 

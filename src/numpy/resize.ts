@@ -12,8 +12,8 @@ import { gather } from "../ops/indexing.ts";
 import { reshape } from "../ops/layout.ts";
 import { convert, less } from "../ops/logic.ts";
 import { abs, maximum, minimum } from "../ops/magnitude.ts";
-import { sum } from "../ops/reduce.ts";
 import { floor } from "../ops/rounding.ts";
+import { sum } from "../ops/sum.ts";
 import { avgPool } from "./pool.ts";
 import { type SpaceAxes, spaceOf } from "./window-options.ts";
 

@@ -13,8 +13,8 @@ import { add, mul, scale } from "./arithmetic.ts";
 import { contractOnnx, contractStablehlo } from "./contract.lowering.ts";
 import { type ContractParams, contract } from "./contract.ts";
 import { type NoParams, noParams, repeat } from "./families.ts";
-import { restore, sum } from "./reduce.ts";
 import { exponentials, lastAxis, softmaxStablehlo } from "./softmax.ts";
+import { restore, sum } from "./sum.ts";
 
 /** `b… q k, b… k d -> b… q d` for operands of this rank. */
 function mixing(rank: number): ContractParams {

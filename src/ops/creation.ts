@@ -20,7 +20,7 @@ import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
 import { factorNames, replicated, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { reshape } from "./layout.ts";
-import { sum } from "./reduce.ts";
+import { sum } from "./sum.ts";
 
 export interface FullParams {
   readonly value: number;

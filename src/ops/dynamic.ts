@@ -28,8 +28,8 @@ import { clamp, gather } from "./indexing.ts";
 import { reshape } from "./layout.ts";
 import { maximum, minimum } from "./magnitude.ts";
 import { concatenate, slice } from "./pieces.ts";
-import { sum } from "./reduce.ts";
 import { scatterSet } from "./scatter.ts";
+import { sum } from "./sum.ts";
 
 export interface DynamicSliceParams {
   /** The box, one size per axis. */

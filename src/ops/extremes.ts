@@ -28,7 +28,7 @@ import {
   reduceShard,
   restore,
   sum,
-} from "./reduce.ts";
+} from "./sum.ts";
 
 type Reduction = Op<ReduceParams, One, One>;
 

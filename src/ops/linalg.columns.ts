@@ -16,7 +16,7 @@ import type { Triangle } from "./linalg.host.ts";
 import { convert, equal, greaterEqual, less, select } from "./logic.ts";
 import { abs, sign } from "./magnitude.ts";
 import { concatenate, pad, slice } from "./pieces.ts";
-import { sum } from "./reduce.ts";
+import { sum } from "./sum.ts";
 
 /** More columns than this would be some thousands of nodes. */
 export const MOST_COLUMNS = 128;

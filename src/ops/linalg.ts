@@ -43,7 +43,7 @@ import {
   type Triangle,
 } from "./linalg.host.ts";
 import { convert, equal, greaterEqual, less, select } from "./logic.ts";
-import { sum } from "./reduce.ts";
+import { sum } from "./sum.ts";
 
 // ---- matrices on the last two axes ----------------------------------------------------------------
 

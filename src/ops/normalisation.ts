@@ -12,8 +12,8 @@ import { add, mul, scale, sub } from "./arithmetic.ts";
 import { broadcast, fullLike } from "./creation.ts";
 import { repeat } from "./families.ts";
 import { layerNormStablehlo, rmsNormStablehlo } from "./normalisation.stablehlo.ts";
-import { restore, sum } from "./reduce.ts";
 import { lastAxis } from "./softmax.ts";
+import { restore, sum } from "./sum.ts";
 
 export interface NormParams {
   /** Added to the mean square or variance before its root is taken. */

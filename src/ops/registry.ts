@@ -32,12 +32,13 @@ import * as normalisation from "./normalisation.ts";
 import * as pieces from "./pieces.ts";
 import * as pool from "./pool.ts";
 import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
-import * as reduce from "./reduce.ts";
+import { prodOp } from "./reduce.ts";
 import * as rounding from "./rounding.ts";
 import * as scatter from "./scatter.ts";
 import * as softmax from "./softmax.ts";
 import { argsortOp } from "./sort.ts";
 import { stopGradientOp } from "./stop-gradient.ts";
+import { sumOp } from "./sum.ts";
 import * as trigonometric from "./trigonometric.ts";
 
 /** Every op, in the order of the families. */
@@ -111,8 +112,8 @@ export const OPS: readonly Op[] = [
   pool.windowSumOp,
   pool.windowMaxOp,
   pool.windowArgMaxOp,
-  reduce.sumOp,
-  reduce.prodOp,
+  sumOp,
+  prodOp,
   extremes.maxOp,
   extremes.minOp,
   argMaxOp,

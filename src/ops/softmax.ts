@@ -13,7 +13,7 @@ import { mul, sub } from "./arithmetic.ts";
 import { checkDType, FLOATS } from "./dtypes.ts";
 import { exp } from "./exponential.ts";
 import { type NoParams, noParams, type UnaryOp } from "./families.ts";
-import { restore, sum } from "./reduce.ts";
+import { restore, sum } from "./sum.ts";
 
 /** The last axis of a float tensor. @throws when there is none, or nothing along it */
 export function lastAxis(name: string, x: Aval): number {

@@ -19,8 +19,8 @@ import { collectivePermute, partitionId } from "../../src/ops/collectives.device
 import { allGather, allReduce, allReduceMean, reduceScatter } from "../../src/ops/collectives.ts";
 import { full } from "../../src/ops/creation.ts";
 import { convert, less } from "../../src/ops/logic.ts";
-import { sum } from "../../src/ops/reduce.ts";
 import { OPS } from "../../src/ops/registry.ts";
+import { sum } from "../../src/ops/sum.ts";
 import { difference, type Tolerance } from "../../src/testing/matchers.ts";
 import {
   directionsTogether,

@@ -25,7 +25,7 @@ import { mul, sub } from "../arithmetic.ts";
 import { fullLike } from "../creation.ts";
 import { exp } from "../exponential.ts";
 import { repeat } from "../families.ts";
-import { sum } from "../reduce.ts";
+import { sum } from "../sum.ts";
 import { checkForms } from "./forms.ts";
 
 const whole = <P>(inputs: readonly Aval[], outputs: readonly Aval[], p: P) =>

@@ -20,7 +20,7 @@ import { broadcast, full, fullLike } from "../creation.ts";
 import { reduceMax } from "../extremes.ts";
 import { repeat } from "../families.ts";
 import { convert, greaterEqual, less, select } from "../logic.ts";
-import { sum } from "../reduce.ts";
+import { sum } from "../sum.ts";
 import { checkForms } from "./forms.ts";
 import { whileText } from "./scan.lowering.ts";
 
