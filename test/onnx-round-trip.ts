@@ -47,7 +47,7 @@ function evaluated(
   return interpret(program, [...inputs, ...captured.map(arrayOf)]);
 }
 
-/** Ops whose ONNX form has sizes that are data, which a program here cannot have. */
+/** Ops whose ONNX form has sizes that are data, which a program here cannot have, but for empty ones. */
 const DATA_SIZED = new Set(["raggedDot", "raggedOuter"]);
 /** Ops whose ONNX form chooses between formulas, of which the one not chosen has a slope of NaN. */
 const SLOPELESS = new Set(["erfInv"]);
@@ -58,12 +58,16 @@ export async function comesBack(op: Op, sample: Sample): Promise<void> {
   if (bytes === undefined) return;
   const f = await importOnnx(bytes);
   const inputs = inputsOf(sample, false);
-  if (DATA_SIZED.has(op.name)) {
-    expect(() => evaluated((...xs) => f(...xs), inputs)).toThrow("depends on input");
+  let values: readonly NdArray[];
+  try {
+    values = evaluated((...xs) => f(...xs), inputs);
+  } catch (error) {
+    if (!DATA_SIZED.has(op.name)) throw error;
+    expect(String(error)).toContain("depends on input");
     return;
   }
   const expected = forward(op, sample);
-  evaluated((...xs) => f(...xs), inputs).forEach((y, i) => {
+  values.forEach((y, i) => {
     expect(y.dtype).toBe(expected[i]?.dtype);
     expect(difference(y, expected[i] as NdArray, SINGLE)).toBeUndefined();
   });
