@@ -259,6 +259,32 @@ describe("a browser", () => {
   });
 });
 
+describe("families of ops", () => {
+  // Records are made by calling a family while their file loads, so the family must have loaded before.
+  test("load without any of their members", () => {
+    const family = "ops/families.ts";
+    const loads = new Map(
+      sources.map(({ file, code }) => {
+        const values = withoutComments(code).replace(/^[ \t]*(import|export) type\b[^;]*;/gm, "");
+        return [file, importsOf(file, values).filter(({ kind }) => kind === "static")] as const;
+      }),
+    );
+    const reached = new Set<string>();
+    const visit = (file: string): void => {
+      for (const { to } of loads.get(file) ?? []) {
+        if (reached.has(to)) continue;
+        reached.add(to);
+        visit(to);
+      }
+    };
+    visit(family);
+    expect(reached.size).toBeGreaterThan(5);
+    expect([...reached].filter((file) => loads.get(file)?.some(({ to }) => to === family))).toEqual(
+      [],
+    );
+  });
+});
+
 describe("files", () => {
   test(`have at most ${MAX_LINES} lines`, () => {
     const long = sources
