@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { allocate, readElement } from "../core/dtype.ts";
+import { ConfigError } from "../core/errors.ts";
 import { aval, sizeOf } from "../core/shape.ts";
 import { fromData, stored, type Tensor } from "../core/tensor.ts";
 import { jit } from "../engines/jit.ts";
@@ -51,18 +52,30 @@ export interface OpsResult {
 const CALLS = 5;
 const REST_MS = 120;
 
-/** Times every case on ours and on the peers that start. */
+/**
+ * Times every case on ours and on the peers that start.
+ *
+ * @throws ConfigError when `only` names no case, or when the peers cannot start
+ */
 export async function benchOps(options: OpsOptions): Promise<OpsResult> {
   const { python, threads, rounds, only, onNotice } = options;
+  const cases = OP_CASES.filter(
+    ({ name }) => only.length === 0 || only.some((word) => name.includes(word)),
+  );
+  if (cases.length === 0) {
+    throw new ConfigError(
+      "CONFIG-01",
+      `bench ops: no case has "${only.join('" or "')}" in its name.`,
+      [
+        ["cases", [...new Set(OP_CASES.map(({ name }) => name.replace(/ \[.*/, "")))].join(", ")],
+        ["fix", "give --only words of these, with commas between"],
+      ],
+    );
+  }
   const peer = python === undefined ? undefined : startOpsPeer(python);
   const folder = await mkdtemp(join(tmpdir(), "meshloom-ops-"));
   try {
-    const versions =
-      (await peer?.ask<{ readonly versions: Record<string, string> }>({ do: "hello", threads }))
-        ?.versions ?? {};
-    const cases = OP_CASES.filter(
-      ({ name }) => only.length === 0 || only.some((word) => name.includes(word)),
-    );
+    const versions = peer === undefined ? {} : await greet(peer, threads, python ?? "");
     const results: OpResult[] = [];
     for (const one of cases) {
       const result = await timeCase(one, { peer, folder, threads, rounds, versions });
@@ -78,6 +91,25 @@ export async function benchOps(options: OpsOptions): Promise<OpsResult> {
   } finally {
     peer?.stop();
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function greet(
+  peer: Runner,
+  threads: number,
+  python: string,
+): Promise<Readonly<Record<string, string>>> {
+  try {
+    const { versions } = await peer.ask<{ readonly versions: Record<string, string> }>({
+      do: "hello",
+      threads,
+    });
+    return versions;
+  } catch (error) {
+    throw new ConfigError("CONFIG-01", `bench ops: ${python} cannot serve as a peer.`, [
+      ["it says", error instanceof Error ? error.message : String(error)],
+      ["fix", `${python} -m pip install -r bench/peers/requirements.txt, or leave out --python`],
+    ]);
   }
 }
 

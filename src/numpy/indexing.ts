@@ -8,6 +8,7 @@ import { broadcast, full as fullOf, iota } from "../ops/creation.ts";
 import * as i from "../ops/indexing.ts";
 import { reshape, transpose } from "../ops/layout.ts";
 import { convert, equal } from "../ops/logic.ts";
+import { topK as topKOf } from "../ops/top-k.ts";
 
 /** Where to look: `axis` of the operand, at int32 indices whose leading axes the operand shares. */
 export interface Place {
@@ -72,7 +73,7 @@ export function topK(
 ): Largest {
   const at = axisOf("topK", x.aval, options.along);
   const order = [...x.dims.map((_, axis) => axis).filter((axis) => axis !== at), at];
-  const [values, indices] = i.topK(transpose(x, order), options.k);
+  const [values, indices] = topKOf(transpose(x, order), options.k);
   const name = (y: Tensor) => reshape(y, y.dims, [...y.names.slice(0, -1), options.as ?? null]);
   return { values: name(values), indices: name(indices) };
 }

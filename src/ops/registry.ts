@@ -39,6 +39,7 @@ import * as softmax from "./softmax.ts";
 import { argsortOp } from "./sort.ts";
 import { stopGradientOp } from "./stop-gradient.ts";
 import { sumOp } from "./sum.ts";
+import { topKOp } from "./top-k.ts";
 import * as trigonometric from "./trigonometric.ts";
 
 /** Every op, in the order of the families. */
@@ -120,7 +121,7 @@ export const OPS: readonly Op[] = [
   cumsumOp,
   indexing.gatherOp,
   indexing.scatterAddOp,
-  indexing.topKOp,
+  topKOp,
   scatter.scatterSetOp,
   scatter.scatterMaxOp,
   scatter.scatterMinOp,

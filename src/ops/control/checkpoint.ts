@@ -7,28 +7,19 @@ import { apply } from "../../core/builder.ts";
 import { interpret } from "../../core/interpret.ts";
 import type { HloEmitter, HloValue, OnnxEmitter, OnnxValue } from "../../core/lowering.ts";
 import type { NdArray } from "../../core/ndarray.ts";
-import {
-  defineOp,
-  isLinear,
-  type Many,
-  type MaybeZero,
-  type Op,
-  type Operand,
-} from "../../core/op.ts";
+import { defineOp, type Many, type MaybeZero, type Op, type Operand } from "../../core/op.ts";
 import { type Program, type Variable, withoutDeadCode } from "../../core/program.ts";
 import { random, rejects, sample } from "../../core/samples.ts";
 import { type Aval, aval, sizeOf } from "../../core/shape.ts";
-import { replicated } from "../../core/sharding-rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { lineariseProgram } from "../../transforms/linearise.ts";
 import { closedProgram, inline } from "../../transforms/trace.ts";
-import { pullBack } from "../../transforms/vjp.ts";
 import { batched } from "../../transforms/vmap.ts";
 import { add, mul } from "../arithmetic.ts";
-import { fullLike } from "../creation.ts";
 import { exp } from "../exponential.ts";
 import { tanh } from "../hyperbolic.ts";
-import { checkForms } from "./forms.ts";
+import { checkForms, whole } from "./forms.ts";
+import { transposition } from "./transposed.ts";
 
 export interface CheckpointParams {
   readonly program: Program;
@@ -62,12 +53,7 @@ export const checkpointOp: Op<CheckpointParams, Many, Many> = defineOp<
         (xs) => batched(p.program, xs, mapped, size),
       ),
     }),
-  shard: (inputs: readonly Aval[], outputs: readonly Aval[], p) =>
-    replicated(
-      inputs.map((x) => x.dims.length),
-      outputs.map((y) => y.dims.length),
-      p,
-    ),
+  shard: whole,
   evaluate: (inputs: readonly NdArray[], { program }) => interpret(program, inputs),
   // Once all derivatives are taken, what is computed only once is ordinary code.
   simplify: (inputs, { program, after }) =>
@@ -165,28 +151,13 @@ function checkpointTranspose(
   operands: readonly Operand[],
   p: CheckpointParams,
 ): readonly MaybeZero[] {
-  const known = operands.map((x) => (isLinear(x) ? null : x));
-  const given = known.filter((x) => x !== null);
-  const cts = cotangents.filter((ct) => ct !== null);
-  const back = closedProgram(
-    `${p.program.name}.transposed`,
-    [...given, ...cts].map((x) => x.aval),
-    (xs) => {
-      const next = xs.values();
-      const operandsIn = known.map((x) => (x === null ? null : (next.next().value ?? null)));
-      const ctsIn = cotangents.map((ct) => (ct === null ? null : (next.next().value ?? null)));
-      return pullBack(p.program, operandsIn, ctsIn).flatMap((ct, i) => {
-        const form = p.program.inputs[i]?.aval;
-        return known[i] === null && form !== undefined ? [ct ?? fullLike(form, 0)] : [];
-      });
-    },
-  );
-  const results = checkpointed([...given, ...cts], {
-    program: back,
+  const way = transposition(operands, cotangents);
+  const results = checkpointed([...way.given, ...way.cotangents], {
+    program: way.transposed(p.program),
     saves: p.saves,
-    after: given.length,
-  }).values();
-  return known.map((x) => (x === null ? (results.next().value ?? null) : null));
+    after: way.given.length,
+  });
+  return way.spread(results);
 }
 
 /**

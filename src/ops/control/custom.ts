@@ -16,7 +16,6 @@ import {
 import type { Program } from "../../core/program.ts";
 import { random, rejects, sample } from "../../core/samples.ts";
 import { type Aval, aval } from "../../core/shape.ts";
-import { replicated } from "../../core/sharding-rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { closedProgram, inline } from "../../transforms/trace.ts";
 import { pullBack } from "../../transforms/vjp.ts";
@@ -26,14 +25,30 @@ import { fullLike } from "../creation.ts";
 import { exp } from "../exponential.ts";
 import { repeat } from "../families.ts";
 import { sum } from "../sum.ts";
-import { checkForms } from "./forms.ts";
+import { checkForms, whole } from "./forms.ts";
 
-const whole = <P>(inputs: readonly Aval[], outputs: readonly Aval[], p: P) =>
-  replicated(
-    inputs.map((x) => x.dims.length),
-    outputs.map((y) => y.dims.length),
-    p,
-  );
+/** How an op is computed that stands for a program, here one that may be made of its params. */
+function computedBy<P>(
+  programOf: (params: P) => Program,
+): Pick<Op<P, Many, Many>, "shard" | "evaluate" | "simplify" | "lower"> {
+  return {
+    shard: whole,
+    evaluate: (inputs: readonly NdArray[], p) => interpret(programOf(p), inputs),
+    simplify: (inputs, p) =>
+      inline(
+        programOf(p),
+        inputs.map((x) => x.tensor),
+      ),
+    lower: {
+      onnx: (g, inputs, p, { inputs: forms }) =>
+        g.inline(
+          programOf(p),
+          inputs.map((x, i) => g.exact(x, (forms as readonly Aval[])[i]?.dims ?? [])),
+        ),
+      stablehlo: (h, inputs, p) => h.inline(programOf(p), inputs),
+    },
+  };
+}
 
 export interface CustomJvpParams {
   readonly program: Program;
@@ -65,21 +80,7 @@ export const customJvpOp: Op<CustomJvpParams, Many, Many> = defineOp<CustomJvpPa
       );
     return apply(customJvpOp, inputs, { program: wide(program, 1), rule: wide(rule, 2) });
   },
-  shard: whole,
-  evaluate: (inputs: readonly NdArray[], { program }) => interpret(program, inputs),
-  simplify: (inputs, { program }) =>
-    inline(
-      program,
-      inputs.map((x) => x.tensor),
-    ),
-  lower: {
-    onnx: (g, inputs, { program }, { inputs: forms }) =>
-      g.inline(
-        program,
-        inputs.map((x, i) => g.exact(x, (forms as readonly Aval[])[i]?.dims ?? [])),
-      ),
-    stablehlo: (h, inputs, { program }) => h.inline(program, inputs),
-  },
+  ...computedBy(({ program }) => program),
   samples: () => [sample("exp x − x", [random(2)], { program: expMinus, rule: expMinusRule })],
   rejects: () => [
     rejects(
@@ -148,21 +149,7 @@ export const customVjpOp: Op<CustomVjpParams, Many, Many> = defineOp<CustomVjpPa
       backward: backwardOfBatch(p.backward, mapped, size),
     });
   },
-  shard: whole,
-  evaluate: (inputs: readonly NdArray[], { program }) => interpret(program, inputs),
-  simplify: (inputs, { program }) =>
-    inline(
-      program,
-      inputs.map((x) => x.tensor),
-    ),
-  lower: {
-    onnx: (g, inputs, { program }, { inputs: forms }) =>
-      g.inline(
-        program,
-        inputs.map((x, i) => g.exact(x, (forms as readonly Aval[])[i]?.dims ?? [])),
-      ),
-    stablehlo: (h, inputs, { program }) => h.inline(program, inputs),
-  },
+  ...computedBy(({ program }) => program),
   samples: () => [sample("x·y", [random(2), random(2)], product)],
   rejects: () => [
     rejects(
@@ -252,21 +239,7 @@ export const linearCallOp: Op<LinearCallParams, Many, Many> = defineOp<
       residuals,
     });
   },
-  shard: whole,
-  evaluate: (inputs: readonly NdArray[], p) => interpret(forwards(p), inputs),
-  simplify: (inputs, p) =>
-    inline(
-      forwards(p),
-      inputs.map((x) => x.tensor),
-    ),
-  lower: {
-    onnx: (g, inputs, p, { inputs: forms }) =>
-      g.inline(
-        forwards(p),
-        inputs.map((x, i) => g.exact(x, (forms as readonly Aval[])[i]?.dims ?? [])),
-      ),
-    stablehlo: (h, inputs, p) => h.inline(forwards(p), inputs),
-  },
+  ...computedBy(forwards),
   samples: () => [
     sample(
       "the derivative of x·y",

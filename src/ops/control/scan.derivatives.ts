@@ -12,6 +12,7 @@ import { add } from "../arithmetic.ts";
 import { fullLike } from "../creation.ts";
 import { repeat } from "../families.ts";
 import { transpose } from "../layout.ts";
+import { untilSteady } from "./forms.ts";
 import { rolesOf, type ScanParams, scan } from "./scan.ts";
 
 /**
@@ -23,12 +24,15 @@ export function scanJvp(
   primals: readonly Tensor[],
   p: ScanParams,
 ): { readonly outputs: readonly Tensor[]; readonly tangents: readonly MaybeZero[] } {
-  const moving = untilSteady(
-    p,
+  const { marked: moving, told } = untilSteady(
     tangents.map((dx) => dx !== null),
-    (marked) => lineariseProgram(p.body, marked).moves,
+    { from: p.constants, carries: p.carries },
+    (marked) => {
+      const parts = lineariseProgram(p.body, marked);
+      return { parts, reached: parts.moves };
+    },
   );
-  const { primal, tangent, moves } = lineariseProgram(p.body, moving);
+  const { primal, tangent, moves } = told.parts;
   const count = p.body.outputs.length;
   const residuals = primal.outputs.slice(count);
   const changing = dependents(
@@ -202,9 +206,10 @@ export function scanBatch(
   p: ScanParams,
   size: number,
 ): readonly Tensor[] {
-  const all = untilSteady(p, mapped, (marked) => {
+  const carriesAt = { from: p.constants, carries: p.carries };
+  const { marked: all } = untilSteady(mapped, carriesAt, (marked) => {
     const reached = dependents(p.body, marked);
-    return p.body.outputs.map((v) => reached.has(v));
+    return { reached: p.body.outputs.map((v) => reached.has(v)) };
   });
   const forms = p.body.inputs.map(({ aval: form }, i) =>
     all[i] === true ? aval(form.dtype, [size, ...form.dims], [null, ...form.names]) : form,
@@ -228,19 +233,6 @@ export function scanBatch(
     if (resultsMapped[i] !== true) return repeat(y, size);
     return transpose(y, [1, 0, ...y.dims.slice(2).map((_, axis) => axis + 2)]);
   });
-}
-
-/** Marks the carries that the marked inputs reach in any number of steps. */
-function untilSteady(
-  p: ScanParams,
-  marked: readonly boolean[],
-  reached: (marked: readonly boolean[]) => readonly boolean[],
-): readonly boolean[] {
-  const outputs = reached(marked);
-  const next = marked.map(
-    (m, i) => m || (i < p.constants + p.carries && outputs[i - p.constants] === true),
-  );
-  return next.every((m, i) => m === marked[i]) ? marked : untilSteady(p, next, reached);
 }
 
 /** The list cut into pieces as long as the groups; the last takes what is left. */

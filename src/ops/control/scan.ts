@@ -10,13 +10,12 @@ import { interpret } from "../../core/interpret.ts";
 import { type NdArray, zeros } from "../../core/ndarray.ts";
 import { defineOp, type Many, type Op } from "../../core/op.ts";
 import type { Program } from "../../core/program.ts";
-import { type Aval, dimOf, showAval, sizeOf } from "../../core/shape.ts";
-import { replicated } from "../../core/sharding-rule.ts";
+import { type Aval, showAval, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { inline } from "../../transforms/trace.ts";
 import { fullLike } from "../creation.ts";
 import { reshape } from "../layout.ts";
-import { checkForms, stackedForm } from "./forms.ts";
+import { checkForms, stackedForm, whole } from "./forms.ts";
 import { scanBatch, scanJvp, scanTranspose } from "./scan.derivatives.ts";
 import { scanOnnx, scanStablehlo } from "./scan.lowering.ts";
 import { scanRejects, scanSamples } from "./scan.samples.ts";
@@ -76,12 +75,7 @@ export const scanOp: Op<ScanParams, Many, Many> = defineOp<ScanParams, Many, Man
   jvp: { kind: "joint", apply: scanJvp },
   transpose: { kind: "rule", apply: scanTranspose },
   batch: scanBatch,
-  shard: (inputs: readonly Aval[], outputs: readonly Aval[], p) =>
-    replicated(
-      inputs.map((x) => x.dims.length),
-      outputs.map((y) => y.dims.length),
-      p,
-    ),
+  shard: whole,
   evaluate(inputs: readonly NdArray[], p, outputs: readonly Aval[]) {
     const { constants, carries, elements } = rolesOf(inputs, p);
     const results = outputs.slice(p.carries).map(zeros);
@@ -126,9 +120,4 @@ function row(x: NdArray, i: number): NdArray {
 /** Runs the body `length` times. @returns last carries and stacked results */
 export function scan(inputs: readonly Tensor[], params: ScanParams): readonly Tensor[] {
   return apply(scanOp, inputs, params);
-}
-
-/** Length of the axis of steps. */
-export function lengthOf(x: Tensor): number {
-  return dimOf(x.aval, 0);
 }

@@ -16,18 +16,17 @@ import {
 import type { Program } from "../../core/program.ts";
 import { integers, random, rejects, sample, values } from "../../core/samples.ts";
 import { type Aval, aval, sameDims, showAval } from "../../core/shape.ts";
-import { replicated } from "../../core/sharding-rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { lineariseProgram } from "../../transforms/linearise.ts";
 import { closedProgram, inline } from "../../transforms/trace.ts";
-import { pullBack } from "../../transforms/vjp.ts";
 import { batched } from "../../transforms/vmap.ts";
 import { mul, sub } from "../arithmetic.ts";
 import { broadcast, constantOf, full, fullLike } from "../creation.ts";
 import { repeat } from "../families.ts";
 import { tanh } from "../hyperbolic.ts";
 import { less, select } from "../logic.ts";
-import { checkForms, fits } from "./forms.ts";
+import { checkForms, fits, whole } from "./forms.ts";
+import { transposition } from "./transposed.ts";
 
 export interface SwitchParams {
   /** All take the operands after the index, and give results of equal forms. */
@@ -60,12 +59,7 @@ export const switchOp: Op<SwitchParams, Many, Many> = defineOp<SwitchParams, Man
   jvp: { kind: "joint", apply: switchJvp },
   transpose: { kind: "rule", apply: switchTranspose },
   batch: switchBatch,
-  shard: (inputs: readonly Aval[], outputs: readonly Aval[], p) =>
-    replicated(
-      inputs.map((x) => x.dims.length),
-      outputs.map((y) => y.dims.length),
-      p,
-    ),
+  shard: whole,
   evaluate([index, ...operands]: readonly NdArray[], { branches }) {
     const chosen = index === undefined ? 0 : at(index, 0);
     const branch = branches[Math.min(Math.max(chosen, 0), branches.length - 1)];
@@ -197,26 +191,10 @@ function switchTranspose(
 ): readonly MaybeZero[] {
   const [index, ...rest] = operands;
   if (index === undefined || isLinear(index)) throw new Error("switch: the index is an integer");
-  const known = rest.map((x) => (isLinear(x) ? null : x));
-  const given = known.filter((x) => x !== null);
-  const cts = cotangents.filter((ct) => ct !== null);
-  const back = branches.map((branch) =>
-    closedProgram(
-      `${branch.name}.transposed`,
-      [...given, ...cts].map((x) => x.aval),
-      (xs) => {
-        const next = xs.values();
-        const operandsIn = known.map((x) => (x === null ? null : (next.next().value ?? null)));
-        const ctsIn = cotangents.map((ct) => (ct === null ? null : (next.next().value ?? null)));
-        return pullBack(branch, operandsIn, ctsIn).flatMap((ct, i) => {
-          const form = branch.inputs[i]?.aval;
-          return known[i] === null && form !== undefined ? [ct ?? fullLike(form, 0)] : [];
-        });
-      },
-    ),
-  );
-  const results = switchCase([index, ...given, ...cts], { branches: back }).values();
-  return [null, ...known.map((x) => (x === null ? (results.next().value ?? null) : null))];
+  const way = transposition(rest, cotangents);
+  const back = branches.map((branch) => way.transposed(branch));
+  const results = switchCase([index, ...way.given, ...way.cotangents], { branches: back });
+  return [null, ...way.spread(results)];
 }
 
 /** Where examples choose for themselves, all branches run and the chosen results are kept. */

@@ -9,7 +9,6 @@ import { asIs, defineOp, type Many, type MaybeZero, type Op } from "../../core/o
 import { dependents, type Program } from "../../core/program.ts";
 import { integers, random, rejects, sample } from "../../core/samples.ts";
 import { type Aval, aval, showAval } from "../../core/shape.ts";
-import { replicated } from "../../core/sharding-rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { pushForward } from "../../transforms/jvp.ts";
 import { lineariseProgram } from "../../transforms/linearise.ts";
@@ -21,7 +20,7 @@ import { reduceMax } from "../extremes.ts";
 import { repeat } from "../families.ts";
 import { convert, greaterEqual, less, select } from "../logic.ts";
 import { sum } from "../sum.ts";
-import { checkForms } from "./forms.ts";
+import { checkForms, untilSteady, whole } from "./forms.ts";
 import { whileText } from "./scan.lowering.ts";
 
 export interface WhileParams {
@@ -77,12 +76,7 @@ export const whileOp: Op<WhileParams, Many, Many> = defineOp<WhileParams, Many, 
       "how many steps to go back is not known; use scan, with a mask where steps should end early",
   },
   batch: whileBatch,
-  shard: (inputs: readonly Aval[], outputs: readonly Aval[], p) =>
-    replicated(
-      inputs.map((x) => x.dims.length),
-      outputs.map((y) => y.dims.length),
-      p,
-    ),
+  shard: whole,
   evaluate(inputs: readonly NdArray[], p) {
     const { test, body, carries } = rolesOf(inputs, p);
     const holds = (state: readonly NdArray[]) =>
@@ -151,10 +145,10 @@ function whileJvp(
   primals: readonly Tensor[],
   p: WhileParams,
 ): { readonly outputs: readonly Tensor[]; readonly tangents: readonly MaybeZero[] } {
-  const moving = untilSteady(
-    p,
+  const { marked: moving } = untilSteady(
     rolesOf(tangents, p).forBody.map((dx) => dx !== null),
-    (marked) => lineariseProgram(p.body, marked).moves,
+    { from: p.bodyConstants, carries: p.body.outputs.length },
+    (marked) => ({ reached: lineariseProgram(p.body, marked).moves }),
   );
   const count = p.body.inputs.length;
   const movingForms = p.body.inputs.flatMap((v, i) => (moving[i] === true ? [v.aval] : []));
@@ -232,10 +226,12 @@ function whileBatch(
     const reached = dependents(p.test, [...given.test, ...carries]);
     return p.test.outputs.some((v) => reached.has(v));
   };
-  const flags = untilSteady(p, given.forBody, (marked) => {
-    if (testMoves(marked.slice(p.bodyConstants))) return p.body.outputs.map(() => true);
+  const carriesAt = { from: p.bodyConstants, carries: p.body.outputs.length };
+  const { marked: flags } = untilSteady(given.forBody, carriesAt, (marked) => {
+    if (testMoves(marked.slice(p.bodyConstants)))
+      return { reached: p.body.outputs.map(() => true) };
     const reached = dependents(p.body, marked);
-    return p.body.outputs.map((v) => reached.has(v));
+    return { reached: p.body.outputs.map((v) => reached.has(v)) };
   });
   const carries = flags.slice(p.bodyConstants);
   const perExample = testMoves(carries);
@@ -282,17 +278,6 @@ function whileBatch(
 function any(truths: Tensor): Tensor {
   const most = reduceMax(convert(truths, "int32"), [0]);
   return greaterEqual(most, full(1, most.aval));
-}
-
-/** Marks the carries that the marked operands of the body reach in any number of steps. */
-function untilSteady(
-  p: WhileParams,
-  marked: readonly boolean[],
-  reached: (marked: readonly boolean[]) => readonly boolean[],
-): readonly boolean[] {
-  const outputs = reached(marked);
-  const next = marked.map((m, i) => m || outputs[i - p.bodyConstants] === true);
-  return next.every((m, i) => m === marked[i]) ? marked : untilSteady(p, next, reached);
 }
 
 function whileOnnx(
