@@ -58,7 +58,10 @@ describe("saveOnnx", () => {
     async (externalAbove) => {
       const path = join(folder, `${externalAbove}.onnx`);
       const written = await saveOnnx(path, f, [x], { externalAbove, inputs: ["x"], output: "y" });
-      expect(written).toEqual(externalAbove === 0 ? [path, `${path}.data`] : [path]);
+      expect(written[0]).toBe(path);
+      expect(written.slice(1).map((file) => file.replace(/[0-9a-f]{16}/, "DIGEST"))).toEqual(
+        externalAbove === 0 ? [`${path}.DIGEST.data`] : [],
+      );
       const session = await ort.InferenceSession.create(path);
       const { y } = await session.run({
         x: new ort.Tensor("float32", x.data() as Float32Array, [2, 64]),
@@ -66,6 +69,25 @@ describe("saveOnnx", () => {
       expect(y?.data).toEqual((await jit(f)(x)).data());
     },
   );
+
+  test("weights of the model before are there until the new model is, and then gone", async () => {
+    const path = join(folder, "again.onnx");
+    const g = (y: Tensor) => f(y.mul(2));
+    const own = () => readdirSync(folder).filter((name) => name.startsWith("again.onnx")).length;
+    const first = await saveOnnx(path, f, [x], { externalAbove: 0 });
+    expect(await saveOnnx(path, g, [x], { externalAbove: 0 })).toEqual(first); // the same weights
+    const other = weights.numbers().map((w) => -w);
+    const h = (y: Tensor) =>
+      einsum(
+        "b i, i o -> b o",
+        y.as("b i"),
+        fromData("float32", [64, 32], Float32Array.from(other), "i o"),
+      );
+    expect((await saveOnnx(path, h, [x], { externalAbove: 0 }))[1]).not.toBe(first[1]);
+    expect(own()).toBe(2);
+    await saveOnnx(path, h, [x]);
+    expect(own()).toBe(1);
+  });
 
   test("a folder that is not there is named, and nothing is left behind", async () => {
     const path = join(folder, "missing", "model.onnx");

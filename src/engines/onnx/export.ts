@@ -35,7 +35,7 @@ export function exportOnnx<A extends readonly unknown[], R>(
 }
 
 export interface SaveOptions extends ExportOptions {
-  /** Weights of more bytes than this go to `<path>.data`; 1 GiB when absent. */
+  /** Weights of more bytes than this go to a second file; 1 GiB when absent. */
   readonly externalAbove?: number;
 }
 
@@ -48,7 +48,8 @@ const ALIGNMENT = 4096;
 
 /**
  * Writes an `.onnx` model of any size, as `exportOnnx` makes it; weights above a limit go to a second
- * file, `<path>.data`. The files replace earlier ones when they are whole, the model last.
+ * file, `<path>.<digest>.data`. Named by its content, it never changes under a model that refers to it: a
+ * kill leaves the old pair or the new one. That of the model before is deleted last.
  *
  * @returns the paths that were written
  * @throws DiskError when a file cannot be written
@@ -68,10 +69,10 @@ export async function saveOnnx<A extends readonly unknown[], R>(
   }
   const graph = graphOf(f, args, options);
   const { externalAbove = EXTERNAL_ABOVE } = options;
-  const { basename } = builtin("node:path");
   const { replaceAtomically, writeAtomically } = await import("../../files/atomic.ts");
   if (constantBytes(graph) <= externalAbove) {
     await writeAtomically(path, encodeModel(graph));
+    removeOtherData(path, undefined);
     return [path];
   }
   const offsets = new Map<string, number>();
@@ -85,10 +86,26 @@ export async function saveOnnx<A extends readonly unknown[], R>(
     chunks.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     end += gap + data.byteLength;
   }
-  const dataPath = `${path}.data`;
+  const digest = builtin("node:crypto").createHash("sha256");
+  for (const chunk of chunks) digest.update(chunk);
+  const dataPath = `${path}.${digest.digest("hex").slice(0, 16)}.data`;
+  const { basename } = builtin("node:path");
   await replaceAtomically(dataPath, chunks);
   await writeAtomically(path, encodeModel(graph, { file: basename(dataPath), offsets }));
+  removeOtherData(path, basename(dataPath));
   return [path, dataPath];
+}
+
+/** Weights of models that stood at `path` before. */
+function removeOtherData(path: string, kept: string | undefined): void {
+  if (builtin === undefined) return;
+  const { basename, dirname, join } = builtin("node:path");
+  const { readdirSync, rmSync } = builtin("node:fs");
+  const start = `${basename(path)}.`;
+  for (const name of readdirSync(dirname(path))) {
+    const ours = name.startsWith(start) && /^[0-9a-f]{16}\.data$/.test(name.slice(start.length));
+    if (ours && name !== kept) rmSync(join(dirname(path), name), { force: true });
+  }
 }
 
 function graphOf<A extends readonly unknown[], R>(
