@@ -9,6 +9,7 @@ import { groupProfile, type Profile, type ProfiledNode, profile } from "../engin
 import { initialise } from "../nn/index.ts";
 import * as random from "../numpy/random.ts";
 import { openPreset } from "../train/families.ts";
+import type { TokenBatch } from "../train/model.ts";
 import type { TrainState } from "../train/step.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { formatTable } from "./table.ts";
@@ -99,7 +100,7 @@ async function measure(preset: string, { runs, threads }: Measured): Promise<Pro
   const state = await jit((key: random.Key) => model.initial(key), { name: "initial state" })(
     random.key(1),
   );
-  const tokens = ids(batch, length, 256);
-  const step = (s: TrainState, x: Tensor, y: Tensor) => model.step(s, x, y);
-  return profile(step, [state, tokens, tokens], { runs, threads });
+  const tokens = ids(batch, length, model.vocab);
+  const step = (s: TrainState, b: TokenBatch) => model.step(s, b);
+  return profile(step, [state, { tokens, targets: tokens }], { runs, threads });
 }

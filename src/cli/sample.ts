@@ -45,10 +45,10 @@ export const command: Command = defineCommand({
   async run(options, context) {
     // Before any work, and before the prompt is printed.
     checkSampling(options);
-    const { model, state, step, warnings } = await readRun(options.run);
+    const { model, tokenizer, state, step, warnings } = await readRun(options.run);
     for (const warning of warnings) context.log(warning);
     const engine = await createOnnxEngine();
-    const generator = createGenerator(model, { engine, threads: options.threads });
+    const generator = createGenerator(model, tokenizer, { engine, threads: options.threads });
     const weights = { params: state.params, extra: state.extra };
     const started = performance.now();
     let text = "";

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatCount, formatSeconds } from "../core/text.ts";
 import { createBatches } from "../data/batches.ts";
-import { openCorpus } from "../data/corpus.ts";
+import { type Corpus, openCorpus } from "../data/corpus.ts";
+import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { familyOf, openPreset } from "../train/families.ts";
 import { type StepProgress, trainLoop } from "../train/loop.ts";
@@ -98,7 +99,8 @@ export const command: Command = defineCommand({
   async run(options, context) {
     const model = await openPreset(options.preset, options);
     const corpus = await openCorpus(options.data);
-    const tokens = model.tokenizer.encode(new TextDecoder().decode(corpus.bytes));
+    const tokenizer = byteTokenizer;
+    const tokens = tokenizer.encode(new TextDecoder().decode(corpus.bytes));
     const { batch, length, steps } = model.training;
     const batches = createBatches({
       tokens,
@@ -107,7 +109,7 @@ export const command: Command = defineCommand({
       seed: options.seed,
       validationFraction: 0.05,
     });
-    const config = await runConfig(options, model, corpus.name, corpus.sha256);
+    const config = await runConfig(options, model, tokenizer, corpus);
     const engine = await createOnnxEngine();
     // Asked for before the folder is taken: from here on, Ctrl-C must end in order.
     const { signal } = context;
@@ -117,7 +119,12 @@ export const command: Command = defineCommand({
       for (const note of run.notes) context.log(note);
       for (const { key, before, now } of run.changes)
         context.log(`${key} was ${JSON.stringify(before)}, now ${JSON.stringify(now)}`);
-      introduce(context, model, corpus.name, tokens.length, folder);
+      introduce(
+        context,
+        model,
+        `${corpus.name}, ${formatCount(tokens.length)} ${tokenizer.name} tokens`,
+        folder,
+      );
       const progress = createProgress({
         total: steps,
         unit: "steps",
@@ -128,6 +135,7 @@ export const command: Command = defineCommand({
       const started = performance.now();
       const result = await trainLoop({
         model,
+        tokenizer,
         batches,
         run,
         seed: options.seed,
@@ -198,8 +206,8 @@ function jsonStep({
 async function runConfig(
   options: { readonly preset: string; readonly seed: number; readonly saveEvery: number },
   model: LanguageModel,
-  data: string,
-  sha256: string,
+  tokenizer: Tokenizer,
+  corpus: Corpus,
 ) {
   return {
     preset: options.preset,
@@ -207,9 +215,9 @@ async function runConfig(
     model: model.model,
     training: model.training,
     data: {
-      name: data,
-      sha256,
-      tokenizer: model.tokenizer.name,
+      name: corpus.name,
+      sha256: corpus.sha256,
+      tokenizer: tokenizer.name,
       length: model.training.length,
       batch: model.training.batch,
       seed: options.seed,
@@ -221,17 +229,14 @@ async function runConfig(
 function introduce(
   { log }: CommandContext,
   model: LanguageModel,
-  corpus: string,
-  tokens: number,
+  data: string,
   folder: string,
 ): void {
   const { parameters, activatedParameters } = model.facts();
   log(
     `${model.preset}: ${formatCount(parameters)} parameters, ${formatCount(activatedParameters)} used by each token`,
   );
-  log(
-    `data: ${corpus}, ${formatCount(tokens)} ${model.tokenizer.name} tokens; run folder: ${folder}`,
-  );
+  log(`data: ${data}; run folder: ${folder}`);
 }
 
 /** Indented, broken between words, and without control characters, which could move the cursor. */

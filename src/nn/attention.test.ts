@@ -127,7 +127,12 @@ describe.each(
       const now = filled({ batch: 2, pos: 1, embed: BASE.embed }, (i) =>
         read(x)(Math.floor(i / BASE.embed), at, i % BASE.embed),
       );
-      const [y, grown] = await one(p, now, cache, fromData("int32", [], Int32Array.of(at)));
+      const [y, grown] = await one(
+        p,
+        now,
+        cache,
+        fromData("int32", [2], Int32Array.of(at, at), "batch"),
+      );
       cache = grown;
       const wanted = indices(2, BASE.embed).map(([b, e]) => expected(b!, at, e!));
       expect(differs(y, wanted, DOUBLE), `at ${at}`).toBeUndefined();

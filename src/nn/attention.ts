@@ -6,7 +6,6 @@ import {
   arange,
   attention,
   einsum,
-  greaterEqual,
   oneHot,
   take,
   where,
@@ -57,16 +56,29 @@ export function attentionParams({
  * Attention of a sequence on itself, each position on itself and earlier ones.
  *
  * @param x - `[batch, pos, embed]`
+ * @param segments - int32 `[batch, pos]`: a place sees only places of its own segment
  * @returns `[batch, pos, embed]`
  * @see Vaswani et al., arXiv:1706.03762; bias: Raffel et al., arXiv:1910.10683
  */
-export function causalAttention(p: Attention<Tensor>, x: Tensor, config: AttentionConfig): Tensor {
+export function causalAttention(
+  p: Attention<Tensor>,
+  x: Tensor,
+  config: AttentionConfig,
+  segments?: Tensor,
+): Tensor {
   const m = x.as("batch mem embed");
   const q = einsum("batch pos embed, embed head dim -> batch head pos dim", x, p.query);
   const k = einsum("batch mem embed, embed head dim -> batch head mem dim", m, p.key);
   const v = einsum("batch mem embed, embed head dim -> batch head mem dim", m, p.value);
   const bias = p.bias === undefined ? {} : { bias: positionBias(p.bias, x.size("pos")) };
-  return output(p, attention(q, k, v, { ...optionsOf(config), ...bias, causal: true }));
+  const same = segments === undefined ? {} : { mask: sameSegment(segments) };
+  return output(p, attention(q, k, v, { ...optionsOf(config), ...bias, ...same, causal: true }));
+}
+
+/** `[batch, 1, pos, mem]` */
+function sameSegment(segments: Tensor): Tensor {
+  const [batch, pos] = segments.dims as [number, number];
+  return segments.reshape([batch, 1, pos, 1]).equal(segments.reshape([batch, 1, 1, pos]));
 }
 
 function optionsOf({ logitScale, extraLogit }: AttentionConfig): AttentionOptions {
@@ -80,10 +92,10 @@ export interface AttentionCache<T> {
 }
 
 /**
- * Attention of one new position on the cache, which it joins.
+ * Attention of new positions on the cache, which they join.
  *
- * @param x - `[batch, pos 1, embed]`
- * @param at - scalar int32, the place of x; earlier places of the cache are filled
+ * @param x - `[batch, pos, embed]`
+ * @param at - int32 `[batch]`, the place of each row's first position; earlier places of the cache are filled
  */
 export function cachedAttention(
   p: Attention<Tensor>,
@@ -92,18 +104,25 @@ export function cachedAttention(
   at: Tensor,
   config: AttentionConfig,
 ): readonly [Tensor, AttentionCache<Tensor>] {
-  const m = x.as("batch mem embed");
+  const [batch, pos] = [x.size("batch"), x.size("pos")];
   const mem = cache.key.size("mem");
   const q = einsum("batch pos embed, embed head dim -> batch head pos dim", x, p.query);
-  const places = arange(mem, "mem");
+  const places = at.reshape([batch, 1], "batch pos").add(arange(pos, "pos"));
+  const landing = oneHot(places, mem, "mem");
+  const taken = landing.sum("pos").greater(0).reshape([batch, 1, mem, 1]);
   const join = (old: Tensor, weight: Tensor) => {
-    const fresh = einsum("batch mem embed, embed head dim -> batch head mem dim", m, weight);
-    const row = fresh.reshape([x.size("batch"), config.head, config.dim], "batch head dim");
-    return where(places.equal(at).broadcastTo(old), row.broadcastTo(old), old);
+    const fresh = einsum("batch pos embed, embed head dim -> batch head pos dim", x, weight);
+    const spread = einsum(
+      "batch head pos dim, batch pos mem -> batch head mem dim",
+      fresh,
+      landing,
+    );
+    return where(taken, spread, old);
   };
   const next = { key: join(cache.key, p.key), value: join(cache.value, p.value) };
-  const bias = p.bias === undefined ? {} : { bias: biasBefore(p.bias, at, mem) };
-  const mask = greaterEqual(at, places);
+  const distance = places.reshape([batch, pos, 1]).sub(arange(mem)).as("batch pos mem");
+  const bias = p.bias === undefined ? {} : { bias: biasAt(p.bias, distance) };
+  const mask = distance.greaterEqual(0).reshape([batch, 1, pos, mem]);
   const mixed = attention(q, next.key, next.value, { ...optionsOf(config), ...bias, mask });
   return [output(p, mixed), next];
 }
@@ -112,10 +131,10 @@ function output(p: Attention<Tensor>, mixed: Tensor): Tensor {
   return einsum("batch head pos dim, head dim embed -> batch pos embed", mixed, p.output);
 }
 
-/** Bias `[head, mem]` of a query at place `at` towards every place of the cache. */
-function biasBefore(bias: Tensor, at: Tensor, mem: number): Tensor {
-  const buckets = Int32Array.from({ length: mem }, (_, distance) => bucketOf(distance));
-  const distance = at.sub(arange(mem, "mem"));
-  const bucket = oneHot(take(fromData("int32", [mem], buckets), distance), BUCKETS, "bucket");
-  return einsum("head bucket, mem bucket -> head mem", bias, bucket);
+/** Bias `[batch, head, pos, mem]` of distances `[batch, pos, mem]`. */
+function biasAt(bias: Tensor, distance: Tensor): Tensor {
+  const buckets = Int32Array.from({ length: distance.size("mem") }, (_, d) => bucketOf(d));
+  const bucket = take(fromData("int32", [buckets.length], buckets), distance);
+  const chosen = oneHot(bucket, BUCKETS, "bucket");
+  return einsum("head bucket, batch pos mem bucket -> batch head pos mem", bias, chosen);
 }

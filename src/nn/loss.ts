@@ -66,17 +66,22 @@ export interface TokenLoss {
   readonly crossEntropy: Tensor;
   /** `mean (log Σ exp logits)²`; a small multiple of it keeps logits from drifting. */
   readonly zSquare: Tensor;
+  /** Tokens that have a target, scalar. */
+  readonly count: Tensor;
 }
 
 /**
- * The loss of a language model: `log Σ exp logits − logits[target]`, averaged over all tokens.
+ * The loss of a language model: `log Σ exp logits − logits[target]`, averaged over the tokens that have a target.
  *
  * @param logits - `[batch, pos, vocab]`
- * @param targets - int32 `[batch, pos]`
+ * @param targets - int32 `[batch, pos]`; a negative one is no target
  */
 export function tokenLoss(logits: Tensor, targets: Tensor): TokenLoss {
   const { partition, chosen } = partitionAndChosen("tokenLoss", logits, targets, "vocab");
-  return { crossEntropy: partition.sub(chosen).mean(), zSquare: partition.square().mean() };
+  const counted = targets.greaterEqual(0);
+  const count = counted.astype(logits.dtype).sum();
+  const mean = (x: Tensor) => where(counted, x, 0).sum().div(maximum(count, 1));
+  return { crossEntropy: mean(partition.sub(chosen)), zSquare: mean(partition.square()), count };
 }
 
 export interface CrossEntropyOptions extends LossOptions {

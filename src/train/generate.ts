@@ -3,9 +3,9 @@
 import { ConfigError } from "../core/errors.ts";
 import { fromData, type Tensor } from "../core/tensor.ts";
 import { hash32 } from "../data/permutation.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
-import type { DecoderState, LanguageModel } from "./model.ts";
-import type { TrainState } from "./step.ts";
+import type { DecoderState, LanguageModel, Weights } from "./model.ts";
 
 export interface SamplingOptions {
   /** Tokens to add to the prompt. */
@@ -30,7 +30,7 @@ export interface Generator {
    * @throws ConfigError for sampling options out of range
    */
   stream(
-    weights: Pick<TrainState, "params" | "extra">,
+    weights: Weights,
     prompt: string,
     options: SamplingOptions,
     signal?: AbortSignal,
@@ -39,11 +39,12 @@ export interface Generator {
 
 export function createGenerator(
   model: LanguageModel,
+  tokenizer: Tokenizer,
   engine: Pick<JitOptions, "engine" | "threads"> = {},
 ): Generator {
   const begin = new Map<number, () => Promise<DecoderState>>();
   const decode = jit(
-    (cache: DecoderState, weights: Pick<TrainState, "params" | "extra">, ids: Tensor, at: Tensor) =>
+    (cache: DecoderState, weights: Weights, ids: Tensor, at: Tensor) =>
       model.decode(weights, cache, ids, at),
     { ...engine, name: "decode", donate: [0] },
   );
@@ -51,14 +52,14 @@ export function createGenerator(
     async *stream(weights, prompt, options, signal) {
       checkSampling(options);
       // A text has to start somewhere: an empty prompt starts at a new line.
-      const ids = [...model.tokenizer.encode(prompt === "" ? "\n" : prompt)];
+      const ids = [...tokenizer.encode(prompt === "" ? "\n" : prompt)];
       const places = Math.ceil((ids.length + options.tokens) / BUCKET) * BUCKET;
       const start =
         begin.get(places) ??
         jit(() => model.startDecoding(1, places), { ...engine, name: "startDecoding" });
       begin.set(places, start);
       let cache = await start();
-      const text = model.tokenizer.stream();
+      const text = tokenizer.stream();
       const given = ids.length;
       for (let at = 0; at < given + options.tokens - 1 && signal?.aborted !== true; at++) {
         const ids32 = fromData("int32", [1, 1], Int32Array.of(ids[at] ?? 0), "batch pos");
@@ -66,7 +67,7 @@ export function createGenerator(
           cache,
           weights,
           ids32,
-          fromData("int32", [], Int32Array.of(at)),
+          fromData("int32", [1], Int32Array.of(at), "batch"),
         );
         cache = next;
         if (at < given - 1) continue;

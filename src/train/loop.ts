@@ -2,14 +2,15 @@
 
 import { basename, resolve } from "node:path";
 import { TrainingError } from "../core/errors.ts";
-import { fromData, type Tensor } from "../core/tensor.ts";
+import { fromData } from "../core/tensor.ts";
 import type { Batch, Batches } from "../data/batches.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
 import * as random from "../numpy/random.ts";
 import { listCheckpoints, loadCheckpoint, pruneCheckpoints, saveCheckpoint } from "./checkpoint.ts";
 import { createGenerator } from "./generate.ts";
 import type { MetricsRow } from "./metrics.ts";
-import type { LanguageModel, LanguageModelReport } from "./model.ts";
+import type { LanguageModel, LanguageModelReport, TokenBatch, Weights } from "./model.ts";
 import { renderReport } from "./report.ts";
 import { reportData } from "./report-data.ts";
 import type { RunFolder } from "./run-folder.ts";
@@ -23,6 +24,7 @@ const KEEP = 2;
 
 export interface LoopOptions {
   readonly model: LanguageModel;
+  readonly tokenizer: Tokenizer;
   readonly batches: Batches;
   readonly run: RunFolder;
   readonly seed: number;
@@ -66,14 +68,11 @@ export interface LoopResult {
  */
 export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
   const { model, batches, run, engine, onNotice } = options;
-  const step = jit(
-    (state: TrainState, tokens: Tensor, targets: Tensor) => model.step(state, tokens, targets),
-    {
-      ...engine,
-      name: "training step",
-      donate: [0],
-    },
-  );
+  const step = jit((state: TrainState, batch: TokenBatch) => model.step(state, batch), {
+    ...engine,
+    name: "training step",
+    donate: [0],
+  });
   const writer = createWriter(options);
   let state = await startState(options);
   const first = state.step.item();
@@ -83,11 +82,11 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
   let at = first;
   let tried = state.tried.item();
   // Before the clock starts: compiling is no part of the first step's speed.
-  if (at < options.steps) await step.compile(state, ...tensorsOfBatch(batches.train(tried), model));
+  if (at < options.steps) await step.compile(state, tensorsOfBatch(batches.train(tried), model));
   while (at < options.steps && !options.signal.aborted) {
     const batch = batches.train(tried);
     const started = performance.now();
-    const [next, metrics] = await step(state, ...tensorsOfBatch(batch, model));
+    const [next, metrics] = await step(state, tensorsOfBatch(batch, model));
     const seconds = (performance.now() - started) / 1000;
     state = next;
     tried++;
@@ -153,12 +152,12 @@ async function startState({
   return stateFrom(state, tensors, `${run.path}, step ${step}`);
 }
 
-function tensorsOfBatch({ tokens, targets }: Batch, { training }: LanguageModel): [Tensor, Tensor] {
+function tensorsOfBatch({ tokens, targets }: Batch, { training }: LanguageModel): TokenBatch {
   const dims = [training.batch, training.length];
-  return [
-    fromData("int32", dims, tokens, "batch pos"),
-    fromData("int32", dims, targets, "batch pos"),
-  ];
+  return {
+    tokens: fromData("int32", dims, tokens, "batch pos"),
+    targets: fromData("int32", dims, targets, "batch pos"),
+  };
 }
 
 async function save({ run }: LoopOptions, state: TrainState, step: number): Promise<void> {
@@ -232,23 +231,22 @@ function createWriter(options: LoopOptions): {
   write(state: TrainState, step: number): Promise<number>;
 } {
   const { model, batches, engine, run } = options;
-  const evaluate = jit(
-    (weights: Pick<TrainState, "params" | "extra">, tokens: Tensor, targets: Tensor) =>
-      model.evaluate(weights, tokens, targets),
-    {
-      ...engine,
-      name: "evaluation",
-    },
-  );
-  const generator = createGenerator(model, engine);
+  const evaluate = jit((weights: Weights, batch: TokenBatch) => model.evaluate(weights, batch), {
+    ...engine,
+    name: "evaluation",
+  });
+  const generator = createGenerator(model, options.tokenizer, engine);
   return {
     async write(state, step) {
       const weights = { params: state.params, extra: state.extra };
       let total = 0;
-      const held = batches.validation();
-      for (const batch of held)
-        total += (await evaluate(weights, ...tensorsOfBatch(batch, model))).item();
-      const evalLoss = total / Math.max(1, held.length);
+      let counted = 0;
+      for (const batch of batches.validation()) {
+        const { nats, count } = await evaluate(weights, tensorsOfBatch(batch, model));
+        total += nats.item();
+        counted += count.item();
+      }
+      const evalLoss = total / Math.max(1, counted);
       let text = "";
       const sampling = { tokens: 200, temperature: 0.7, topK: 0, topP: 0.95, seed: options.seed };
       for await (const piece of generator.stream(weights, options.prompt, sampling)) text += piece;

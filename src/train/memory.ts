@@ -7,7 +7,7 @@ import { leaves, mapTree } from "../core/tree.ts";
 import { bytesOf, peakBytes } from "../engines/onnx/memory.ts";
 import { simplify } from "../transforms/simplify.ts";
 import { abstract, trace } from "../transforms/trace.ts";
-import type { LanguageModel } from "./model.ts";
+import type { LanguageModel, TokenBatch } from "./model.ts";
 import type { TrainState } from "./step.ts";
 
 /** A traced training step: its program, the form of its state, and what it closes over. */
@@ -24,8 +24,9 @@ export function traceStep(model: LanguageModel): TracedStep {
   const state = mapTree(result, (leaf) => abstract(leaf.aval));
   const { batch, length } = model.training;
   const ids = () => abstract(aval("int32", [batch, length], ["batch", "pos"]));
-  const step = (s: TrainState, tokens: Tensor, targets: Tensor) => model.step(s, tokens, targets);
-  const { program, captured } = trace("step", step, [state, ids(), ids()]);
+  const step = (s: TrainState, b: TokenBatch) => model.step(s, b);
+  const batchForm = { tokens: ids(), targets: ids() };
+  const { program, captured } = trace("step", step, [state, batchForm]);
   return { program: simplify(program), state, constants: captured };
 }
 

@@ -1,9 +1,22 @@
 /** @file What a model folder offers to the commands: presets, and a model that can be trained and sampled. */
 
 import type { Tensor } from "../core/tensor.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Key } from "../numpy/random.ts";
 import type { StepMetrics, TrainState } from "./step.ts";
+
+/** One batch of token ids, int32 `[batch, pos]` each. */
+export interface TokenBatch<T = Tensor> {
+  readonly tokens: T;
+  /** The tokens one place on; −1 where there is nothing to predict, such as padding. */
+  readonly targets: T;
+  /** Of packed batches: which document a place is of, from 0, −1 for padding. Attention stays inside one. */
+  readonly segments?: T;
+  /** Of packed batches: the place in its document, from 0. */
+  readonly positions?: T;
+}
+
+/** What a model computes with: no optimiser in it. */
+export type Weights = Pick<TrainState, "params" | "extra">;
 
 /** How a run trains; flags override a preset's values. */
 export interface TrainingSettings {
@@ -49,22 +62,28 @@ export interface LanguageModel {
   /** Everything that decides the model's form, saved with a run. */
   readonly model: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
-  readonly tokenizer: Tokenizer;
+  /** Token ids lie in `[0, vocab)`. */
+  readonly vocab: number;
   /** Fresh weights, traced. */
   initial(key: Key): TrainState;
   /** One training step, traced. */
   step(
     state: TrainState,
-    tokens: Tensor,
-    targets: Tensor,
+    batch: TokenBatch,
   ): readonly [TrainState, StepMetrics<LanguageModelReport>];
-  /** Nats per token by the rule that sampling uses, traced. */
-  evaluate(state: Pick<TrainState, "params" | "extra">, tokens: Tensor, targets: Tensor): Tensor;
-  /** An empty cache for `length` places, traced. */
+  /** Nats over all counted tokens, by the rule that sampling uses, and how many those are; traced. */
+  evaluate(weights: Weights, batch: TokenBatch): { readonly nats: Tensor; readonly count: Tensor };
+  /** An empty cache for `length` places of each row, traced. */
   startDecoding(batch: number, length: number): DecoderState;
-  /** Logits `[batch, vocab]` after one more token `[batch, pos 1]` at place `at`, traced. */
+  /**
+   * Goes on by one token or more, traced.
+   *
+   * @param ids - int32 `[batch, pos]`
+   * @param at - int32 `[batch]`, the place of each row's first id; earlier places of the cache are filled
+   * @returns logits `[batch, pos, vocab]` and the grown cache
+   */
   decode(
-    state: Pick<TrainState, "params" | "extra">,
+    weights: Weights,
     cache: DecoderState,
     ids: Tensor,
     at: Tensor,

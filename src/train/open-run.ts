@@ -6,6 +6,7 @@ import { z } from "zod";
 import { RunError } from "../core/errors.ts";
 import { aval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { loadCheckpoint } from "./checkpoint.ts";
 import { restoreModel } from "./families.ts";
@@ -22,6 +23,7 @@ const saved = z.looseObject({
 
 export interface OpenedRun {
   readonly model: LanguageModel;
+  readonly tokenizer: Tokenizer;
   readonly state: TrainState;
   readonly step: number;
   /** Lines for the user, such as a damaged newest checkpoint that was passed over. */
@@ -43,7 +45,13 @@ export async function readRun(folder: string): Promise<OpenedRun> {
   const { result } = trace("initial", (key: Tensor) => model.initial(key), [
     abstract(aval("uint32", [2])),
   ]);
-  return { model, state: stateFrom(result, tensors, `${folder}, step ${step}`), step, warnings };
+  return {
+    model,
+    tokenizer: byteTokenizer,
+    state: stateFrom(result, tensors, `${folder}, step ${step}`),
+    step,
+    warnings,
+  };
 }
 
 async function readJson(path: string, folder: string): Promise<unknown> {

@@ -3,6 +3,7 @@
 import type { Tensor } from "../core/tensor.ts";
 import { leaves, withLeaves } from "../core/tree.ts";
 import { and, isFiniteElement, scalar, where } from "../numpy/index.ts";
+import * as random from "../numpy/random.ts";
 import {
   applyUpdates,
   clipByGlobalNorm,
@@ -12,6 +13,7 @@ import {
 } from "../optim/optimizer.ts";
 import type { Schedule } from "../optim/schedule.ts";
 import { valueAndGradAux } from "../transforms/vjp.ts";
+import type { TokenBatch } from "./model.ts";
 
 /** All that a run needs to go on: one tree of tensors. */
 export interface TrainState<P = unknown, E = unknown> {
@@ -20,6 +22,8 @@ export interface TrainState<P = unknown, E = unknown> {
   readonly optimizer: readonly unknown[];
   /** What the model keeps beside its parameters, such as running thresholds. */
   readonly extra: E;
+  /** What the steps draw from: step t from `fold(key, t)`, where t counts the batches seen. */
+  readonly key: random.Key;
   /** Updates made so far, scalar float32. */
   readonly step: Tensor;
   /** Batches seen so far, skipped ones included, scalar float32: the place in the data. */
@@ -38,20 +42,39 @@ export interface StepMetrics<R> {
   readonly report: R;
 }
 
+/** Loss of one batch. */
+export interface BatchLoss<R> {
+  /** Mean over the counted tokens, extra terms included, scalar: what the step goes down. */
+  readonly loss: Tensor;
+  /** Tokens that have a target, scalar float32. */
+  readonly count: Tensor;
+  readonly report: R;
+}
+
 /** What differs between models. */
 export interface StepRecipe<P, E, R> {
   readonly optimizer: Optimizer;
   readonly schedule: Schedule;
   readonly clip: number;
-  /** Loss and report of one batch, traced. */
-  loss(params: P, extra: E, tokens: Tensor, targets: Tensor): readonly [loss: Tensor, report: R];
+  /**
+   * Loss of one batch, traced.
+   *
+   * @param key - for all that the step draws, such as dropout
+   */
+  loss(params: P, extra: E, batch: TokenBatch, key: random.Key): BatchLoss<R>;
   /** What the model keeps, after a batch, traced. */
   nextExtra(extra: E, report: R, step: Tensor): E;
 }
 
 /** A fresh state around parameters, traced. */
-export function initialState<P, E>(params: P, extra: E, optimizer: Optimizer): TrainState<P, E> {
+export function initialState<P, E>(
+  params: P,
+  extra: E,
+  optimizer: Optimizer,
+  key: random.Key,
+): TrainState<P, E> {
   return {
+    key: random.fold(key, "steps"),
     params,
     optimizer: initOptimizer(optimizer, params),
     extra,
@@ -70,10 +93,13 @@ export function initialState<P, E>(params: P, extra: E, optimizer: Optimizer): T
 export function trainingStep<P, E, R>(
   recipe: StepRecipe<P, E, R>,
   state: TrainState<P, E>,
-  tokens: Tensor,
-  targets: Tensor,
+  batch: TokenBatch,
 ): readonly [TrainState<P, E>, StepMetrics<R>] {
-  const lossOf = (params: P) => recipe.loss(params, state.extra, tokens, targets);
+  const key = random.fold(state.key, state.tried.astype("uint32"));
+  const lossOf = (params: P) => {
+    const { loss, report } = recipe.loss(params, state.extra, batch, key);
+    return [loss, report] as const;
+  };
   const [[loss, report], gradients] = valueAndGradAux(lossOf)(state.params);
   const norm = globalNorm(gradients);
   const rate = recipe.schedule(state.step);
@@ -88,6 +114,7 @@ export function trainingStep<P, E, R>(
   );
   const good = and(isFiniteElement(loss), isFiniteElement(norm));
   const next = {
+    ...state, // first, so that the new state has the order of the old one
     params: updated.params,
     optimizer: updated.states,
     extra: recipe.nextExtra(state.extra, report, state.step),

@@ -19,6 +19,7 @@ import {
   numbers,
   read,
 } from "../../testing/tensors.ts";
+import type { TokenBatch, Weights } from "../../train/model.ts";
 import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
 import { abstract } from "../../transforms/trace.ts";
 import { type GlamConfig, PRESETS, presetByName } from "./config.ts";
@@ -280,7 +281,12 @@ describe("sampling token by token with a cache is the model on the whole sequenc
     })();
     for (let t = 0; t < LENGTH; t++) {
       const now = filled({ batch: BATCH, pos: 1 }, (b) => read(ids)(b, t), "int32");
-      const next = await step(params, now, cache, fromData("int32", [], Int32Array.of(t)));
+      const next = await step(
+        params,
+        now,
+        cache,
+        fromData("int32", [BATCH], new Int32Array(BATCH).fill(t), "batch"),
+      );
       cache = next[1];
       const expected = Array.from({ length: BATCH * config.vocab }, (_, i) =>
         whole(Math.floor(i / config.vocab), t, i % config.vocab),
@@ -300,8 +306,9 @@ describe("a training step with something that is not finite", () => {
     optimizer: adafactor({ factorFrom: 16 }) as Optimizer,
     schedule: (step) => step.mul(0).add(0.05),
     clip: 1,
-    loss: (p, _extra, tokens, targets) => {
-      const [loss, report] = glamLoss(p, tokens, targets, config, routing);
+    loss: (p, _extra, batch) => {
+      const { loss, count, report } = glamLoss(p, batch, config, routing);
+      const { targets } = batch;
       const mark = targets.slice("batch", 0, 1).slice("pos", 0, 1).reshape([]);
       // Inside the root 1, or 0: there the value is fine and the slope 0 · ∞.
       const inside = p.finalNorm
@@ -310,22 +317,20 @@ describe("a training step with something that is not finite", () => {
         .sum()
         .add(where(mark.equal(30), 0, 1));
       const spoiled = where(mark.equal(31), Number.NaN, 0);
-      return [loss.add(spoiled).add(inside.sqrt()), report];
+      return { loss: loss.add(spoiled).add(inside.sqrt()), count, report };
     },
     nextExtra: (extra, { threshold }) =>
       extra.map((old, i) => maximum(old, threshold[i] ?? old).add(1)),
   };
   type State = TrainState<Glam<Tensor>, readonly Tensor[]>;
-  const step = jit(
-    (state: State, tokens: Tensor, targets: Tensor) => trainingStep(recipe, state, tokens, targets),
-    {
-      name: "step",
-      engine: onnx,
-      threads: 1,
-    },
-  );
+  const step = jit((state: State, batch: TokenBatch) => trainingStep(recipe, state, batch), {
+    name: "step",
+    engine: onnx,
+    threads: 1,
+  });
   const start = jit(
-    (p: Glam<Tensor>, extra: readonly Tensor[]) => initialState(p, extra, recipe.optimizer),
+    (p: Glam<Tensor>, extra: readonly Tensor[]) =>
+      initialState(p, extra, recipe.optimizer, random.key(0)),
     { engine: onnx, threads: 1 },
   );
   const batchWith = (first: number) =>
@@ -344,12 +349,12 @@ describe("a training step with something that is not finite", () => {
       singles(config),
       [0, 1].map(() => filled({ expert: 4 }, () => 0)),
     )) as State;
-    const [first, good] = await step(begun, ids, batchWith(0));
+    const [first, good] = await step(begun, { tokens: ids, targets: batchWith(0) });
     expect(Number.isFinite(good.loss.item())).toBe(true);
     expect([first.step.item(), first.tried.item(), first.skipped.item()]).toEqual([1, 1, 0]);
     expect(changed(first.params, begun.params).length).toBe(leaves(begun.params).length);
 
-    const [second, bad] = await step(first, ids, batchWith(31));
+    const [second, bad] = await step(first, { tokens: ids, targets: batchWith(31) });
     expect(bad.loss.item()).toBeNaN();
     expect([second.step.item(), second.tried.item(), second.skipped.item()]).toEqual([1, 2, 1]);
     expect(bad.skipped.item()).toBe(1);
@@ -357,7 +362,7 @@ describe("a training step with something that is not finite", () => {
       expect(changed(second[part], first[part]), part).toEqual([]);
     }
 
-    const [third, worse] = await step(second, ids, batchWith(30));
+    const [third, worse] = await step(second, { tokens: ids, targets: batchWith(30) });
     expect(third.skipped.item()).toBe(2);
     expect(Number.isFinite(worse.loss.item())).toBe(true);
     expect(Number.isFinite(worse.gradientNorm.item())).toBe(false);
@@ -365,8 +370,8 @@ describe("a training step with something that is not finite", () => {
     expect(changed(third.optimizer, first.optimizer)).toEqual([]);
 
     // As if nothing had been: the same step from the state before both.
-    const [fourth, well] = await step(third, ids, batchWith(0));
-    const [direct] = await step(first, ids, batchWith(0));
+    const [fourth, well] = await step(third, { tokens: ids, targets: batchWith(0) });
+    const [direct] = await step(first, { tokens: ids, targets: batchWith(0) });
     expect([fourth.step.item(), fourth.tried.item(), fourth.skipped.item()]).toEqual([2, 4, 0]);
     expect(well.skipped.item()).toBe(0);
     expect(changed(fourth.params, direct.params)).toEqual([]);
@@ -385,16 +390,17 @@ describe("learning", () => {
 
   test.each([...ROUTERS])("the loss of one batch falls over 30 steps with %s", async (router) => {
     const lm = open(router);
-    const step = jit((s: TrainState, x: Tensor, y: Tensor) => lm.step(s, x, y), {
+    const step = jit((s: TrainState, b: TokenBatch) => lm.step(s, b), {
       name: "train",
       engine: onnx,
       threads: 1,
       donate: [0],
     });
-    const evaluate = jit(
-      (s: Pick<TrainState, "params" | "extra">, x: Tensor, y: Tensor) => lm.evaluate(s, x, y),
-      { name: "evaluate", engine: onnx, threads: 1 },
-    );
+    const evaluate = jit((s: Weights, b: TokenBatch) => lm.evaluate(s, b), {
+      name: "evaluate",
+      engine: onnx,
+      threads: 1,
+    });
     const text = drawnIds(9, { batch: 8, pos: 17 }, 32);
     const part = (from: number) =>
       filled(
@@ -402,11 +408,12 @@ describe("learning", () => {
         (i) => read(text)(Math.floor(i / 16), (i % 16) + from),
         "int32",
       );
+    const batch = { tokens: part(0), targets: part(1) };
     let now = (await begin(random.key(1))) as TrainState;
     const losses: number[] = [];
     const running: number[] = [];
     for (let t = 0; t < 30; t++) {
-      const [next, { report, skipped }] = await step(now, part(0), part(1));
+      const [next, { report, skipped }] = await step(now, batch);
       now = next;
       // Running means of the thresholds: plain ones at first, then with a memory of 0.98.
       const share = Math.max(1 / (t + 1), 0.02);
@@ -424,7 +431,7 @@ describe("learning", () => {
     // Later the past weighs 0.98.
     const before = numbers((now.extra as readonly Tensor[])[0]!);
     const late = { ...now, step: fromData("float32", [], Float32Array.of(500)) };
-    const [after, { report }] = await step(late, part(0), part(1));
+    const [after, { report }] = await step(late, batch);
     const fresh = numbers((report as GlamReport).threshold[0]!);
     numbers((after.extra as readonly Tensor[])[0]!).forEach((x, i) => {
       expect(x).toBeCloseTo(0.98 * before[i]! + 0.02 * fresh[i]!, 5);
@@ -434,9 +441,9 @@ describe("learning", () => {
     const rising = losses.filter((x, i) => i > 0 && x > losses[i - 1]!).length;
     expect(rising).toBeLessThan(8);
     // The rule that sampling uses has learnt the batch as well.
-    const deployed = (
-      await evaluate({ params: after.params, extra: after.extra }, part(0), part(1))
-    ).item();
+    const { nats, count } = await evaluate({ params: after.params, extra: after.extra }, batch);
+    expect(count.item()).toBe(8 * 16);
+    const deployed = nats.item() / count.item();
     expect(deployed).toBeLessThan(losses[0]! - 1);
   });
 });

@@ -1,7 +1,6 @@
 /** @file GLaM as a model family: what the commands train, describe and sample. */
 
 import type { Tensor } from "../../core/tensor.ts";
-import { byteTokenizer } from "../../data/tokenizer.ts";
 import { initialise, parseGrouping } from "../../nn/index.ts";
 import { maximum, zeros } from "../../numpy/index.ts";
 import type { Key } from "../../numpy/random.ts";
@@ -44,8 +43,7 @@ function recipeOf(
     optimizer: optimizerOf(training),
     schedule: scheduleOf(training),
     clip: training.clip,
-    loss: (params, _thresholds, tokens, targets) =>
-      glamLoss(params, tokens, targets, model, routing),
+    loss: (params, _thresholds, batch) => glamLoss(params, batch, model, routing),
     nextExtra: (thresholds, { threshold }, step) => {
       const past = fullLike(step, 1).sub(maximum(fullLike(step, 1).div(step.add(1)), 1 - MEMORY));
       return thresholds.map((old, i) =>
@@ -64,15 +62,16 @@ function languageModel(preset: string, model: GlamConfig, training: TrainingConf
     preset,
     model: { ...model },
     training,
-    tokenizer: byteTokenizer,
+    vocab: model.vocab,
     initial(key: Key) {
       const thresholds = sparse.map(() => zeros([model.experts], "expert"));
-      return initialState(initialise(glamParams(model), key), thresholds, recipe.optimizer);
+      return initialState(initialise(glamParams(model), key), thresholds, recipe.optimizer, key);
     },
-    step: (state, tokens, targets) => trainingStep(recipe, state as State, tokens, targets),
-    evaluate({ params, extra }, tokens, targets) {
+    step: (state, batch) => trainingStep(recipe, state as State, batch),
+    evaluate({ params, extra }, batch) {
       const routing = deployedRouting(model, extra as Thresholds);
-      return glamLoss(params as Glam<Tensor>, tokens, targets, model, routing)[1].crossEntropy;
+      const { report, count } = glamLoss(params as Glam<Tensor>, batch, model, routing);
+      return { nats: report.crossEntropy.mul(count), count };
     },
     startDecoding: (batch, length) =>
       Array.from({ length: model.layers }, () => ({

@@ -3,6 +3,8 @@
 import type { Tensor } from "../../core/tensor.ts";
 import * as nn from "../../nn/index.ts";
 import { scalar } from "../../numpy/index.ts";
+import type { TokenBatch } from "../../train/model.ts";
+import type { BatchLoss } from "../../train/step.ts";
 import { type GlamConfig, slotsFor } from "./config.ts";
 import { type Glam, glam, type LayerRouting } from "./model.ts";
 
@@ -40,28 +42,27 @@ export function deployedRouting(config: GlamConfig, thresholds: readonly Tensor[
 /**
  * Mean cross-entropy plus the balance losses of all routers and a small push on the log-partition.
  *
- * @param tokens - int32 `[batch, pos]`
- * @param targets - int32 `[batch, pos]`, the tokens one place on
+ * @param batch - packed batches attend within their documents
  */
 export function glamLoss(
   p: Glam<Tensor>,
-  tokens: Tensor,
-  targets: Tensor,
+  batch: TokenBatch,
   config: GlamConfig,
   routing: LayerRouting,
-): readonly [loss: Tensor, report: GlamReport] {
-  const { logits, routings } = glam(p, tokens, config, routing);
-  const { crossEntropy, zSquare } = nn.tokenLoss(logits, targets);
+): BatchLoss<GlamReport> {
+  const { logits, routings } = glam(p, batch.tokens, config, routing, batch.segments);
+  const { crossEntropy, zSquare, count } = nn.tokenLoss(logits, batch.targets);
   const auxLoss = routings.reduce((sum, { auxLoss: own }) => sum.add(own), scalar(0));
   const loss = crossEntropy.add(auxLoss.mul(config.auxWeight)).add(zSquare.mul(config.zWeight));
-  return [
+  return {
     loss,
-    {
+    count,
+    report: {
       crossEntropy,
       auxLoss,
       load: routings.map(({ load }) => load),
       dropped: routings.map(({ dropped }) => dropped),
       threshold: routings.map(({ threshold }) => threshold),
     },
-  ];
+  };
 }

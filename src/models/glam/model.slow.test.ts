@@ -148,7 +148,8 @@ describe("the whole model", () => {
     const routing = trainingRouting(config, BATCH, LENGTH);
     const all = jit(
       (p: Glam<Tensor>) => {
-        const [loss, { crossEntropy, auxLoss }] = glamLoss(p, ids, targets, config, routing);
+        const { loss, report } = glamLoss(p, { tokens: ids, targets }, config, routing);
+        const { crossEntropy, auxLoss } = report;
         const { logits, routings } = glam(p, ids, config, routing);
         return { loss, crossEntropy, auxLoss, logits, each: routings.map((r) => r.auxLoss) };
       },
@@ -193,7 +194,7 @@ describe("the gradient of a whole GLaM", () => {
       const config = router === "dense" ? { ...small, experts: 0 } : { ...small, router };
       const routing = trainingRouting(config, batch, length);
       const loss = (p: Glam<Tensor>) =>
-        glamLoss(p, tokens, targets, { ...config, auxWeight: 0.5, zWeight: 0.1 }, routing)[0];
+        glamLoss(p, { tokens, targets }, { ...config, auxWeight: 0.5, zWeight: 0.1 }, routing).loss;
       const p = fresh(config);
       const value = jit(loss, { engine: doubleEngine });
       const slopes = namedLeaves(await jit(grad(loss), { engine: doubleEngine })(p));

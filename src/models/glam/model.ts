@@ -74,12 +74,14 @@ export interface GlamOutput {
  * Logits of every position.
  *
  * @param ids - int32 `[batch, pos]`
+ * @param segments - int32 `[batch, pos]` of packed batches: which document a place is of
  */
 export function glam(
   p: Glam<Tensor>,
   ids: Tensor,
   config: GlamConfig,
   routing: LayerRouting,
+  segments?: Tensor,
 ): GlamOutput {
   const routings: nn.Routing[] = [];
   let x = nn.embed(p.embedding, ids).as("batch pos embed");
@@ -89,6 +91,7 @@ export function glam(
         layer.attention,
         nn.rmsNorm(layer.attentionNorm, x),
         attentionConfig(config),
+        segments,
       ),
     );
     x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));
@@ -119,11 +122,11 @@ function feedForward(
 export type GlamCache<T> = readonly nn.AttentionCache<T>[];
 
 /**
- * One new token per sequence, with the cache of what came before.
+ * New tokens of every sequence, with the cache of what came before.
  *
- * @param ids - int32 `[batch, pos 1]`
- * @param at - scalar int32, the place of the token
- * @returns logits `[batch, vocab]` and the grown cache
+ * @param ids - int32 `[batch, pos]`
+ * @param at - int32 `[batch]`, the place of each row's first id
+ * @returns logits `[batch, pos, vocab]` and the grown cache
  */
 export function glamStep(
   p: Glam<Tensor>,
@@ -151,5 +154,5 @@ export function glamStep(
     x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));
   });
   const logits = nn.unembed(p.embedding, nn.rmsNorm(p.finalNorm, x));
-  return { logits: logits.reshape([x.size("batch"), config.vocab], "batch vocab"), cache: grown };
+  return { logits, cache: grown };
 }
