@@ -65,6 +65,11 @@ export function startOpsPeer(python: string): Runner {
   return startProcess("ops peer", [python, join(PEERS, "ops_peer.py")]);
 }
 
+/** A GLaM in PyTorch, on a configuration file. */
+export function startGlamPeer(python: string, config: string): Runner {
+  return startProcess("glam peer", [python, join(PEERS, "glam_peer.py"), "--config", config]);
+}
+
 function startProcess(name: string, [program = "", ...args]: readonly string[]): Runner {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
   const errors: string[] = [];

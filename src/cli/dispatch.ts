@@ -14,10 +14,18 @@ export interface CommandEntry {
   /** The same words as in the command, here so that the list needs no loading. */
   readonly summary: string;
   readonly load: () => Promise<{ readonly command: Command }>;
+  /** Left out of the list: a process that another command starts. */
+  readonly hidden?: boolean;
+}
+
+/** Commands under one word, such as `bench step` and `bench ops`. */
+export interface CommandGroup {
+  readonly summary: string;
+  readonly commands: CommandList;
 }
 
 /** Commands by the word after `meshloom`. */
-export type CommandList = Readonly<Record<string, CommandEntry>>;
+export type CommandList = { readonly [word: string]: CommandEntry | CommandGroup };
 
 /** Everything that {@link dispatch} acts on. */
 export interface Program {
@@ -39,21 +47,22 @@ const WORTH_SAYING = 0.2;
  * @returns exit code: 0, 1 failed, 2 usage, 130 interrupted, or the command's own
  */
 export async function dispatch(argv: readonly string[], program: Program): Promise<number> {
-  const { host, commands } = program;
+  const { host } = program;
   const json = hasFlag(argv, "--json");
-  const [word = "", ...rest] = argv;
   const interruption = createInterruption(host, (line) => writeLog(host, `meshloom: ${line}`));
   const silence = onCompile((note) => {
     if (note.seconds >= WORTH_SAYING) writeLog(host, showCompileNote(note));
   });
   try {
-    if (word === "--version") return print(host, program.version(json));
-    if (word === "--help" || word === "-h") return print(host, overview(commands, host.columns));
-    if (word === "") {
-      host.err(`${overview(commands, host.columns)}\n`);
+    if (argv[0] === "--version") return print(host, program.version(json));
+    const { path, list, entry, rest } = find(program.commands, argv, "meshloom");
+    if (entry === undefined) {
+      const text = overview(path, list, host.columns);
+      if (hasFlag(rest, "--help", "-h")) return print(host, text);
+      host.err(`${text}\n`);
       return MISUSED;
     }
-    const { command } = await find(commands, word).load();
+    const { command } = await entry.load();
     if (hasFlag(rest, "--help", "-h")) return print(host, helpText(command, host.columns));
     return await runCommand(command, rest, contextOf(host, json, interruption));
   } catch (error) {
@@ -65,30 +74,56 @@ export async function dispatch(argv: readonly string[], program: Program): Promi
   }
 }
 
-function find(commands: CommandList, word: string): CommandEntry {
-  const entry = Object.hasOwn(commands, word) ? commands[word] : undefined;
-  if (entry !== undefined) return entry;
+/** A command, or the list of a group that was named without one of its commands. */
+interface Found {
+  /** The words so far. */
+  readonly path: string;
+  readonly list: CommandList;
+  readonly entry: CommandEntry | undefined;
+  readonly rest: readonly string[];
+}
+
+function find(list: CommandList, words: readonly string[], path: string): Found {
+  const [word, ...rest] = words;
+  if (word === undefined || word === "" || word === "--help" || word === "-h")
+    return { path, list, entry: undefined, rest: words };
+  const entry = Object.hasOwn(list, word) ? list[word] : undefined;
+  if (entry !== undefined && "commands" in entry)
+    return find(entry.commands, rest, `${path} ${word}`);
+  if (entry !== undefined) return { path: `${path} ${word}`, list, entry, rest };
   if (word.startsWith("-")) {
-    throw new UsageError("USAGE-01", `meshloom: unknown option "${word}" before the command.`, [
-      ["fix", "options come after the command: meshloom <command> [options]"],
-      ["known here", "--help, --version"],
+    throw new UsageError("USAGE-01", `${path}: unknown option "${word}" before the command.`, [
+      ["fix", `options come after the command: ${path} <command> [options]`],
+      ["known here", path === "meshloom" ? "--help, --version" : "--help"],
     ]);
   }
-  throw new UsageError("USAGE-01", `meshloom: unknown command "${word}".`, [
-    ["fix", suggestion(word, Object.keys(commands))],
-    ["all", "meshloom --help"],
+  throw new UsageError("USAGE-01", `${path}: unknown command "${word}".`, [
+    ["fix", suggestion(word, Object.keys(shown(list)))],
+    ["all", `${path} --help`],
   ]);
 }
 
-function overview(commands: CommandList, columns: number): string {
-  const entries = Object.entries(commands).map(([name, { summary }]) => [name, summary] as const);
+function shown(list: CommandList): CommandList {
+  return Object.fromEntries(
+    Object.entries(list).filter(([, entry]) => !("hidden" in entry && entry.hidden === true)),
+  );
+}
+
+function overview(path: string, list: CommandList, columns: number): string {
+  const entries = Object.entries(shown(list)).map(
+    ([name, { summary }]) => [name, summary] as const,
+  );
+  const version =
+    path === "meshloom"
+      ? ([["--version", "show the version, and the commit in a checkout"]] as const)
+      : [];
   const options = [
-    ["--help", "show this text; after a command, that command's options"],
-    ["--version", "show the version, and the commit in a checkout"],
-  ] as const;
+    ["--help", "show this text; after a command, that command's options"] as const,
+    ...version,
+  ];
   const width = Math.max(...[...entries, ...options].map(([term]) => term.length));
   return [
-    "Usage: meshloom <command> [options]",
+    `Usage: ${path} <command> [options]`,
     "",
     "Commands:",
     ...entryLines(entries, columns, width),

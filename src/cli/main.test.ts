@@ -1,10 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { ConfigError, DataError } from "../core/errors.ts";
 import { type Command, type CommandContext, type CommandResult, defineCommand } from "./command.ts";
-import { type CommandList, dispatch } from "./dispatch.ts";
+import { type CommandEntry, type CommandList, dispatch } from "./dispatch.ts";
 import type { Host, StopCause } from "./host.ts";
 import { COMMANDS, main } from "./main.ts";
 
@@ -315,17 +314,41 @@ describe("interruption", () => {
   });
 });
 
+/** Every command with its whole name. */
+function allCommands(list: CommandList, path = ""): (readonly [string, CommandEntry])[] {
+  return Object.entries(list).flatMap(([word, entry]) =>
+    "commands" in entry
+      ? allCommands(entry.commands, `${path}${word} `)
+      : [[`${path}${word}`, entry] as const],
+  );
+}
+
 describe("the real list", () => {
-  const written = Object.keys(COMMANDS).filter((name) =>
-    existsSync(new URL(`./${name}.ts`, import.meta.url)),
+  test.each(allCommands(COMMANDS))(
+    "%s says the same in the list and in its file",
+    async (name, entry) => {
+      const { command } = await entry.load();
+      expect(command.name).toBe(name);
+      expect(command.summary).toBe(entry.summary);
+      expect(command.examples[0]).toMatch(new RegExp(`^meshloom ${name}( |$)`));
+    },
   );
 
-  test.each(written)("%s says the same in the list and in its file", async (name) => {
-    const entry = COMMANDS[name];
-    const command = (await entry?.load())?.command;
-    expect(command?.name).toBe(name);
-    expect(command?.summary).toBe(entry?.summary);
-    expect(command?.examples.length).toBeGreaterThan(0);
+  test("a group without a command shows its commands, but not those that serve others", async () => {
+    const fake = fakeHost();
+    expect(await main(["bench"], fake.host)).toBe(2);
+    expect(fake.stderr()).toContain("Usage: meshloom bench <command> [options]");
+    expect(fake.stderr()).not.toContain("runner");
+    const asked = fakeHost();
+    expect(await main(["bench", "--help"], asked.host)).toBe(0);
+    expect(asked.stdout()).toBe(fake.stderr());
+  });
+
+  test("a word that is no command of a group is named with the nearest", async () => {
+    const fake = fakeHost();
+    expect(await main(["bench", "stp"], fake.host)).toBe(2);
+    expect(fake.stderr()).toContain('meshloom bench: unknown command "stp".');
+    expect(fake.stderr()).toContain('did you mean "step"?');
   });
 
   test("main answers from it", async () => {

@@ -1,5 +1,6 @@
 /** @file The entry of `meshloom`: the list of commands. A new command is one file and one row here. */
 
+import { BENCHES } from "./bench/index.ts";
 import { type CommandList, dispatch } from "./dispatch.ts";
 import { type Host, processHost } from "./host.ts";
 import { versionText } from "./version.ts";
@@ -19,8 +20,8 @@ export const COMMANDS: CommandList = {
     load: () => import("./describe.ts"),
   },
   bench: {
-    summary: "Time a training step, or single operations, against PyTorch and other peers",
-    load: () => import("./bench.ts"),
+    summary: "Time parts of the system, against PyTorch and other peers",
+    commands: BENCHES,
   },
   profile: {
     summary: "Show where the time of a training step goes: by op, line and FLOP rate",

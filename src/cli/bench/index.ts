@@ -1,0 +1,28 @@
+/** @file The timings. A new one is one file and one row here. */
+
+import type { CommandList } from "../dispatch.ts";
+
+export const BENCHES: CommandList = {
+  step: {
+    summary: "Time a training step against PyTorch, JAX, TensorFlow.js and jax-js",
+    load: () => import("./step.ts"),
+  },
+  ops: {
+    summary: "Time single operations against PyTorch and stock ONNX Runtime",
+    load: () => import("./ops.ts"),
+  },
+  compile: {
+    summary: "Time how long a training step takes to compile",
+    load: () => import("./compile.ts"),
+  },
+  "compile-once": {
+    summary: "Compile a training step once; `bench compile` times this",
+    load: () => import("./compile-once.ts"),
+    hidden: true,
+  },
+  runner: {
+    summary: "Answer the requests of `bench step` on stdin",
+    load: () => import("./runner.ts"),
+    hidden: true,
+  },
+};
