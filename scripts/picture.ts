@@ -1,15 +1,15 @@
 /** @file Draws the README's picture from a run's metrics: `npx tsx scripts/picture.ts runs/one > docs/run.svg`. */
 
 import { join } from "node:path";
-import { lineChart } from "../src/train/line-chart.ts";
+import { lineChart } from "../src/plot/line-chart.ts";
+import { CHART_STYLE } from "../src/plot/svg.ts";
 import { readMetrics } from "../src/train/metrics.ts";
-import { CHART_STYLE } from "../src/train/svg.ts";
 
 const [folder = "."] = process.argv.slice(2);
 const rows = await readMetrics(join(folder, "metrics.jsonl"));
 const points = (metric: string, unit: number) =>
   rows.flatMap(({ step, [metric]: value }) =>
-    typeof value === "number" ? [{ step, value: value / unit }] : [],
+    typeof value === "number" ? [{ x: step, value: value / unit }] : [],
   );
 
 const chart = lineChart({
@@ -17,7 +17,7 @@ const chart = lineChart({
   width: 720,
   height: 300,
   yTitle: "bits per byte",
-  steps: [0, Math.max(...rows.map(({ step }) => step))],
+  range: [0, Math.max(...rows.map(({ step }) => step))],
   lines: [
     { name: "training", points: points("train/loss", Math.LN2), style: "smoothed" },
     { name: "held-out text", points: points("eval/loss", Math.LN2), style: "marked" },

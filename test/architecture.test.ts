@@ -15,6 +15,7 @@ const SRC = join(ROOT, "src");
 const LAYERS = [
   "core",
   "files",
+  "plot",
   "ops",
   "transforms",
   "ops/control",
@@ -26,6 +27,7 @@ const LAYERS = [
   "optim",
   "data",
   "train",
+  "watch",
   "signal",
   "models",
   "bench",

@@ -1,6 +1,7 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { type Command, defineCommand, helpText, runCommand } from "./command.ts";
 import { captureContext } from "./context.ts";
+import { parseArguments } from "./parse.ts";
 import { formatTable } from "./table.ts";
 
 let seen: unknown;
@@ -270,6 +271,26 @@ describe("help", () => {
         --json  print results as JSON, one value a line
         --help  show this text"
     `);
+  });
+});
+
+describe("a positional that takes all that is left", () => {
+  const tables = {
+    name: "compare",
+    summary: "Compare",
+    positionals: [{ name: "runs", help: "folders", required: true, many: true }],
+    options: { out: { type: "string", default: "page.html", help: "page" } },
+    examples: [],
+  } as const;
+
+  test("is a list, wherever options stand", () => {
+    const { values } = parseArguments(tables, ["a", "--out", "x", "b", "c"]);
+    expect(values).toEqual({ runs: ["a", "b", "c"], out: "x" });
+    expect(helpText(tables)).toContain("Usage: meshloom compare <runs>… [options]");
+  });
+
+  test("needs one word at least", () => {
+    expect(() => parseArguments(tables, [])).toThrow(/missing <runs>|<runs>/);
   });
 });
 

@@ -15,6 +15,14 @@ export const COMMANDS: CommandList = {
     summary: "Continue a text with a trained model",
     load: () => import("./sample.ts"),
   },
+  watch: {
+    summary: "Follow a run in the browser while it trains",
+    load: () => import("./watch.ts"),
+  },
+  compare: {
+    summary: "Hold several runs against each other: losses, speed, settings",
+    load: () => import("./compare.ts"),
+  },
   describe: {
     summary: "Show a preset's parameters, sizes, cost and memory",
     load: () => import("./describe.ts"),

@@ -55,6 +55,8 @@ export interface Positional {
   readonly required: boolean;
   /** The words allowed; any text when absent. */
   readonly choices?: readonly string[];
+  /** Takes all words that are left, at least one when required; only the last positional can. */
+  readonly many?: boolean;
 }
 
 /** All of a command but the work: what parsing and help are made from. */
@@ -73,15 +75,17 @@ export const COMMON_OPTIONS: OptionTable = {
 };
 
 /** What one option or positional can hold. */
-export type OptionValue = string | number | boolean | undefined;
+export type OptionValue = string | number | boolean | readonly string[] | undefined;
 
-type Present<O> = O extends { type: "int" | "float" }
-  ? number
-  : O extends { type: "flag" }
-    ? boolean
-    : O extends { choices: readonly (infer Choice)[] }
-      ? Choice
-      : string;
+type Present<O> = O extends { many: true }
+  ? readonly string[]
+  : O extends { type: "int" | "float" }
+    ? number
+    : O extends { type: "flag" }
+      ? boolean
+      : O extends { choices: readonly (infer Choice)[] }
+        ? Choice
+        : string;
 
 type Optional<O> = O extends { default: undefined } | { required: false } ? undefined : never;
 
@@ -130,7 +134,7 @@ export function rangeOf(option: Option): string {
 /** `meshloom train <preset> [options]`. */
 export function synopsis({ name, positionals }: CommandTables): string {
   const places = positionals.map((positional) => {
-    const place = `<${kebabCase(positional.name)}>`;
+    const place = `<${kebabCase(positional.name)}>${positional.many === true ? "…" : ""}`;
     return positional.required ? place : `[${place}]`;
   });
   return ["meshloom", name, ...places, "[options]"].join(" ");

@@ -151,7 +151,9 @@ function assignPositionals(
     const text = places[place];
     if (text === undefined) {
       if (positional.required) throw missingPositional(command, positional);
-      values[positional.name] = undefined;
+      values[positional.name] = positional.many === true ? [] : undefined;
+    } else if (positional.many === true) {
+      values[positional.name] = places.slice(place);
     } else if (positional.choices === undefined) {
       values[positional.name] = text;
     } else {
@@ -159,7 +161,8 @@ function assignPositionals(
       values[positional.name] = readChoice(command, name, positional.choices, text);
     }
   });
-  const extra = places[command.positionals.length];
+  const takesRest = command.positionals.at(-1)?.many === true;
+  const extra = takesRest ? undefined : places[command.positionals.length];
   if (extra !== undefined) {
     throw usage(command, `unexpected argument "${extra}".`, [["usage", synopsis(command)]]);
   }

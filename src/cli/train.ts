@@ -143,7 +143,6 @@ export const command: Command = defineCommand({
         saveEvery: options.saveEvery,
         sampleEvery: options.sampleEvery,
         prompt: options.prompt,
-        config,
         engine: { engine, threads: options.threads },
         signal,
         onStep: (step) => {

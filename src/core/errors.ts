@@ -18,6 +18,7 @@ export type ErrorCode =
   | "DATA-01"
   | "CHECKPOINT-01"
   | "RUN-01"
+  | "SERVE-01"
   | "DISK-01"
   | "ENGINE-01"
   | "ENGINE-02"
@@ -96,6 +97,8 @@ export class EngineError extends MeshloomError {}
 export class OnnxError extends MeshloomError {}
 /** Training that cannot go on. */
 export class TrainingError extends MeshloomError {}
+/** A server cannot start, or cannot go on. */
+export class ServeError extends MeshloomError {}
 
 /** `, did you mean "x"?` when a known name is near, else the list of known names. */
 export function suggestion(given: string, known: readonly string[]): string {

@@ -57,6 +57,13 @@ export async function takeLock(folder: string): Promise<Lock> {
   }
 }
 
+/** The live process that writes to a folder, in words; undefined when there is none. */
+export async function writerOf(folder: string): Promise<string | undefined> {
+  const found = await ifPresent(readFile(join(folder, LOCK_FILE), "utf8"));
+  const owner = found === undefined ? undefined : parseOwner(found);
+  return owner !== undefined && (await isAlive(owner)) ? describe(owner) : undefined;
+}
+
 async function takeAs(mine: Owner, folder: string, path: string): Promise<Lock> {
   let takenFrom: string | undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

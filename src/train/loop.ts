@@ -1,6 +1,5 @@
 /** @file The training loop: batches in, checkpoints, metrics and a report out. */
 
-import { basename, resolve } from "node:path";
 import { TrainingError } from "../core/errors.ts";
 import { fromData } from "../core/tensor.ts";
 import type { Batch, Batches } from "../data/batches.ts";
@@ -11,8 +10,8 @@ import { listCheckpoints, loadCheckpoint, pruneCheckpoints, saveCheckpoint } fro
 import { createGenerator } from "./generate.ts";
 import type { MetricsRow } from "./metrics.ts";
 import type { LanguageModel, LanguageModelReport, TokenBatch, Weights } from "./model.ts";
-import { renderReport } from "./report.ts";
-import { reportData } from "./report-data.ts";
+import { readReport } from "./report/read-report.ts";
+import { renderReport } from "./report/report.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { stateFrom, tensorsOf } from "./state.ts";
 import type { StepMetrics, TrainState } from "./step.ts";
@@ -34,7 +33,6 @@ export interface LoopOptions {
   /** Steps between samples and evaluations; 0 for the end only. */
   readonly sampleEvery: number;
   readonly prompt: string;
-  readonly config: unknown;
   readonly engine: Required<Pick<JitOptions, "engine">> & Pick<JitOptions, "threads">;
   readonly signal: AbortSignal;
   /** Called after every step, in order. */
@@ -260,13 +258,10 @@ function createWriter(options: LoopOptions): {
   };
 }
 
-async function writeReport(
-  { model, run, config, engine }: LoopOptions,
-  state: string,
-): Promise<void> {
-  const rows = await run.readMetrics();
-  const title = basename(resolve(run.path));
-  await run.writeReport(
-    renderReport(reportData(model, rows, { title, engine: engine.engine.name, state, config })),
-  );
+async function writeReport({ run, engine }: LoopOptions, state: string): Promise<void> {
+  const about = [
+    ["engine", engine.engine.name],
+    ["state", state],
+  ] as const;
+  await run.writeReport(renderReport(await readReport(run.path, about)));
 }

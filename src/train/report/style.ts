@@ -1,6 +1,6 @@
 /** @file The report's style sheet: one page, light and dark, one column on a phone, printable. */
 
-import { CHART_STYLE } from "./svg.ts";
+import { CHART_STYLE } from "../../plot/svg.ts";
 
 export const REPORT_STYLE: string = `
 :root {
@@ -38,6 +38,13 @@ td { padding: 4px 0; border-top: 1px solid var(--rule); vertical-align: top; ove
 tr:first-child td { border-top: 0; }
 td:first-child { color: var(--muted); padding-right: 16px; overflow-wrap: break-word; }
 td:last-child { font-variant-numeric: tabular-nums; text-align: right; }
+.key { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 0 0 12px; padding: 0; list-style: none; font-size: 13px; }
+.key svg { display: inline-block; width: 18px; margin-right: 6px; }
+.grid { overflow-x: auto; }
+.grid th { text-align: right; font-weight: 600; color: var(--muted); padding: 4px 0 4px 20px; vertical-align: bottom; }
+.grid th:first-child { text-align: left; padding-left: 0; }
+.grid td { text-align: right; padding-left: 20px; overflow-wrap: normal; }
+.grid td:first-child { text-align: left; padding-left: 0; color: var(--ink); }
 .skips td:last-child { text-align: left; }
 .skips td:first-child { width: 108px; }
 footer { margin-top: 36px; color: var(--muted); font-size: 13px; }

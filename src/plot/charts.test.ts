@@ -8,7 +8,7 @@ import { formatTick, formatValue, logTicks, niceTicks, paddedRange } from "./tic
 const runs = { seed: 3, numRuns: 300 };
 
 function points(...values: number[]): Point[] {
-  return values.map((value, i) => ({ step: i + 1, value }));
+  return values.map((value, i) => ({ x: i + 1, value }));
 }
 
 function chartOf(change: Partial<LineChart>): string {
@@ -17,7 +17,7 @@ function chartOf(change: Partial<LineChart>): string {
     width: 400,
     height: 200,
     yTitle: "nats",
-    steps: [0, 4],
+    range: [0, 4],
     lines: [],
     ...change,
   });
@@ -104,7 +104,7 @@ describe("line chart", () => {
         // Beyond what float32 training can give.
         const given = all.map((value) => (Math.abs(value) > 1e100 ? NaN : value));
         const lines = [{ name: "x", points: points(...given), style: "smoothed" as const }];
-        return !/NaN|Infinity|undefined/.test(chartOf({ lines, log, steps: [0, 60] }));
+        return !/NaN|Infinity|undefined/.test(chartOf({ lines, log, range: [0, 60] }));
       }),
       runs,
     );
@@ -125,7 +125,7 @@ describe("line chart", () => {
     expect(short.length).toBeLessThan(210);
     expect(short.some((p) => p.value === 50)).toBe(true);
     expect(short.some((p) => Number.isNaN(p.value))).toBe(true);
-    expect(short.map((p) => p.step)).toEqual(short.map((p) => p.step).toSorted((a, b) => a - b));
+    expect(short.map((p) => p.x)).toEqual(short.map((p) => p.x).toSorted((a, b) => a - b));
   });
 });
 

@@ -1,4 +1,4 @@
-/** @file Line charts over training steps. Long series are thinned so that no spike is lost. */
+/** @file Line charts. Long series are thinned so that no spike is lost. */
 
 import {
   type Axis,
@@ -15,14 +15,15 @@ import {
 import { formatTick, formatValue, logTicks, niceTicks, paddedRange, type Range } from "./ticks.ts";
 
 export interface Point {
-  readonly step: number;
+  /** Place along the x axis, for example a training step. */
+  readonly x: number;
   /** A value that is not finite leaves a gap. */
   readonly value: number;
 }
 
 export interface Line {
   readonly name: string;
-  /** By rising step. */
+  /** By rising x. */
   readonly points: readonly Point[];
   /** `smoothed`: raw points faint, a moving mean over them. `marked`: a dot on each point. */
   readonly style: "smoothed" | "plain" | "marked";
@@ -34,12 +35,14 @@ export interface LineChart {
   readonly width: number;
   readonly height: number;
   readonly yTitle: string;
-  /** Steps from first to last, the same for all charts of a page. */
-  readonly steps: Range;
+  /** With its unit; "step" when absent. */
+  readonly xTitle?: string;
+  /** From the first to the last x, the same for all charts that stand side by side. */
+  readonly range: Range;
   readonly lines: readonly Line[];
   /** Logarithmic y axis; only when all values are positive. */
   readonly log?: boolean;
-  /** Steps to mark with a vertical line. */
+  /** Places along x to mark with a vertical line. */
   readonly marks?: readonly number[];
 }
 
@@ -70,12 +73,15 @@ export function lineChart(chart: LineChart): string {
     place: scale(range, plot.top + plot.height, plot.top, log),
   };
   const x: Axis = {
-    title: "step",
-    ticks: niceTicks(chart.steps, plot.width / 90).filter(Number.isInteger),
-    place: scale(chart.steps, plot.left, plot.left + plot.width),
+    title: chart.xTitle ?? "step",
+    // Between whole steps there is nothing.
+    ticks: niceTicks(chart.range, plot.width / 90).filter((tick) =>
+      chart.xTitle !== undefined && chart.xTitle !== "step" ? true : Number.isInteger(tick),
+    ),
+    place: scale(chart.range, plot.left, plot.left + plot.width),
   };
   const marks = (chart.marks ?? []).map(
-    (step) => `<path class="mark" d="M${pixel(x.place(step))} ${plot.top}v${plot.height}"/>`,
+    (at) => `<path class="mark" d="M${pixel(x.place(at))} ${plot.top}v${plot.height}"/>`,
   );
   const drawn = chart.lines.map(
     (line, i): DrawnLine => ({ line, trend: trendOf(line, log), colour: i % SERIES_COLOURS }),
@@ -98,10 +104,10 @@ export function smooth(points: readonly Point[], half: number): Point[] {
   const finite = points.filter((point) => Number.isFinite(point.value));
   const sums = [0];
   for (const [i, { value }] of finite.entries()) sums.push((sums[i] ?? 0) + value);
-  return finite.map(({ step }, i) => {
+  return finite.map(({ x }, i) => {
     const from = i - Math.min(half, i);
     const to = Math.min(finite.length, i + Math.min(half, i) + 1);
-    return { step, value: ((sums[to] ?? 0) - (sums[from] ?? 0)) / (to - from) };
+    return { x, value: ((sums[to] ?? 0) - (sums[from] ?? 0)) / (to - from) };
   });
 }
 
@@ -114,7 +120,7 @@ export function thin(points: readonly Point[], buckets: number): Point[] {
     const low = part.reduce((a, b) => (b.value < a.value ? b : a));
     const high = part.reduce((a, b) => (b.value > a.value ? b : a));
     const gaps = part.filter((point) => !Number.isFinite(point.value));
-    return [...new Set([low, high, ...gaps])].sort((a, b) => a.step - b.step);
+    return [...new Set([low, high, ...gaps])].sort((a, b) => a.x - b.x);
   }).flat();
 }
 
@@ -123,7 +129,7 @@ function trendOf({ points, style }: Line, log: boolean): readonly Point[] {
   if (style !== "smoothed" || points.length <= FEW_POINTS) return points;
   const half = Math.round(points.length / 60);
   const turn = (turned: readonly Point[], by: (value: number) => number) =>
-    turned.map(({ step, value }) => ({ step, value: by(value) }));
+    turned.map(({ x, value }) => ({ x, value: by(value) }));
   return log ? turn(smooth(turn(points, Math.log), half), Math.exp) : smooth(points, half);
 }
 
@@ -141,10 +147,10 @@ function drawLine(drawn: DrawnLine, plot: Plot, x: Axis, y: Axis): string {
 
 function pathOf(points: readonly Point[], x: Axis, y: Axis): string {
   let open = false;
-  const parts = points.map(({ step, value }) => {
+  const parts = points.map((point) => {
     const move = open ? "L" : "M";
-    open = Number.isFinite(value);
-    return open ? `${move}${pixel(x.place(step))} ${pixel(y.place(value))}` : "";
+    open = Number.isFinite(point.value);
+    return open ? `${move}${pixel(x.place(point.x))} ${pixel(y.place(point.value))}` : "";
   });
   return parts.join("");
 }
@@ -152,9 +158,9 @@ function pathOf(points: readonly Point[], x: Axis, y: Axis): string {
 function dotsOf(points: readonly Point[], colour: number, x: Axis, y: Axis): string {
   return points
     .filter(({ value }) => Number.isFinite(value))
-    .map(({ step, value }) => {
-      const place = `cx="${pixel(x.place(step))}" cy="${pixel(y.place(value))}"`;
-      const title = `step ${step}: ${formatValue(value)}`;
+    .map((point) => {
+      const place = `cx="${pixel(x.place(point.x))}" cy="${pixel(y.place(point.value))}"`;
+      const title = `${x.title} ${formatValue(point.x)}: ${formatValue(point.value)}`;
       return `<circle class="dot f${colour}" ${place} r="3.5"><title>${title}</title></circle>`;
     })
     .join("");
