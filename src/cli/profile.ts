@@ -6,6 +6,8 @@ import { fromData, type Tensor } from "../core/tensor.ts";
 import { drawBelow } from "../data/permutation.ts";
 import { jit } from "../engines/jit.ts";
 import { groupProfile, type Profile, type ProfiledNode, profile } from "../engines/onnx/profile.ts";
+import { writeAtomically } from "../files/atomic.ts";
+import { traceEvents } from "../files/trace-events.ts";
 import { initialise } from "../nn/index.ts";
 import * as random from "../numpy/random.ts";
 import { openPreset } from "../train/families.ts";
@@ -43,11 +45,21 @@ export const command: Command = defineCommand({
     runs: { type: "int", default: 5, min: 1, help: "timed runs, after one that warms up" },
     rows: { type: "int", default: 20, min: 1, help: "longest rows to show" },
     threads: { type: "int", default: 0, min: 0, help: "threads; 0 for one per core" },
+    trace: {
+      type: "string",
+      default: undefined,
+      valueName: "path",
+      help: "also write the last run as a timeline that ui.perfetto.dev opens",
+    },
   },
   examples: ["meshloom profile bench-dense --by line", "meshloom profile glam-nano --by kernel"],
 
   async run(options, context) {
     const result = await measure(options.preset, options);
+    if (options.trace !== undefined) {
+      await writeAtomically(options.trace, timelineOf(options.preset, result));
+      context.log(`timeline: ${options.trace}, for ui.perfetto.dev`);
+    }
     const groups = groupProfile(result, BY[options.by]);
     const cpu = cpus()[0]?.model ?? "unknown";
     if (context.json) {
@@ -77,6 +89,17 @@ export const command: Command = defineCommand({
 });
 
 type Measured = Pick<{ readonly runs: number; readonly threads: number }, "runs" | "threads">;
+
+/** One track of kernels; a click on one shows its op and the user's line. */
+function timelineOf(preset: string, { timeline }: Profile): string {
+  const slices = timeline.map(({ op, line, kernel, start, duration }) => ({
+    name: kernel,
+    start,
+    duration,
+    args: { op, line },
+  }));
+  return traceEvents(preset, [{ name: "training step", slices }]);
+}
 
 async function measure(preset: string, { runs, threads }: Measured): Promise<Profile> {
   const ids = (batch: number, pos: number, vocab: number): Tensor =>

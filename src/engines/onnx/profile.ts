@@ -35,6 +35,17 @@ export interface Profile {
   /** Median time of a whole run. */
   readonly ms: number;
   readonly runs: number;
+  /** Every node of the last run, as it happened. */
+  readonly timeline: readonly TimedNode[];
+}
+
+/** One execution of a node; times in microseconds since the run began. */
+export interface TimedNode {
+  readonly op: string;
+  readonly line: string;
+  readonly kernel: string;
+  readonly start: number;
+  readonly duration: number;
 }
 
 export interface ProfileOptions {
@@ -146,7 +157,26 @@ function summarise(events: readonly ProfileEvent[], runs: number): Profile {
       flops: flopsOf(kernel, inputs, outputs) * perRun,
     };
   });
-  return { nodes, ms: median(timed.map(({ dur }) => dur)) / 1000, runs: timed.length };
+  const ms = median(timed.map(({ dur }) => dur)) / 1000;
+  return { nodes, ms, runs: timed.length, timeline: lastRun(events, timed.at(-1)) };
+}
+
+function lastRun(
+  events: readonly ProfileEvent[],
+  run: ProfileEvent | undefined,
+): readonly TimedNode[] {
+  if (run === undefined) return [];
+  return events
+    .filter(
+      ({ cat, name, ts }) =>
+        cat === "Node" && KERNEL.test(name) && ts >= run.ts && ts < run.ts + run.dur,
+    )
+    .map(({ name, ts, dur, args }) => ({
+      ...readLabel(name.replace(KERNEL, "")),
+      kernel: args?.op_name ?? "",
+      start: ts - run.ts,
+      duration: dur,
+    }));
 }
 
 function shapesOf(
