@@ -9,7 +9,7 @@ const model = (p: typeof params, x: Tensor) =>
   einsum("batch mlp, mlp out -> batch out", gelu(einsum("batch in, in mlp -> batch mlp", x, p.wi)), p.wo);
 const step = jit((p: typeof params, x: Tensor, y: Tensor) => {
   const [loss, gradients] = valueAndGrad((q: typeof params) => model(q, x).sub(y).square().mean())(p);
-  return { loss, ...applyUpdates(sgd, p, gradients, [[], []], scalar(0), scalar(0.05)) };
+  return { loss, ...applyUpdates(sgd(), p, gradients, [[], []], scalar(0), scalar(0.05)) };
 });
 const xs = Float32Array.from({ length: 64 }, (_, i) => i / 31.5 - 1); // learns y = x² on [−1, 1]
 const [x, y] = [fromData("float32", [64, 1], xs, "batch in"), fromData("float32", [64, 1], xs.map((v) => v * v), "batch out")];

@@ -18,7 +18,7 @@ import {
   valueAndGrad,
 } from "../../src/index.ts";
 import * as nn from "../../src/nn/index.ts";
-import { adamw, applyUpdates, cosine, initOptimizer } from "../../src/optim/index.ts";
+import { adamw, applyUpdates, cosine, initOptimizer, warmup } from "../../src/optim/index.ts";
 
 /** Digits of one list. */
 export const LENGTH = 6;
@@ -102,7 +102,7 @@ function trainingStep(state: State, steps: number): readonly [State, loss: Tenso
   const [now, later] = random.split(state.key, 2) as [random.Key, random.Key];
   const [list, sorted] = draw(now, BATCH);
   const [loss, gradients] = valueAndGrad((p: Params) => lossOf(p, list, sorted))(state.params);
-  const rate = cosine(5e-3, steps / 20, steps)(state.step);
+  const rate = warmup(cosine(5e-3, 0.95 * steps), steps / 20)(state.step);
   const updated = applyUpdates(optimizer, state.params, gradients, state.optimizer, state.step, rate);
   const step = state.step.add(1);
   return [{ params: updated.params, optimizer: updated.states, key: later, step }, loss];

@@ -130,7 +130,7 @@ export function benchStep(c: BenchConfig) {
       benchLoss(c, q, tokens, targets),
     )(p);
     const { params } = applyUpdates(
-      sgd,
+      sgd(),
       p,
       gradients,
       nn.listParams(benchParams(c)).map(() => []),

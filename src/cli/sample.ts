@@ -3,6 +3,7 @@
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { checkSampling, createGenerator } from "../train/generate.ts";
 import { readRun } from "../train/open-run.ts";
+import { weightsOf } from "../train/step.ts";
 import { type Command, defineCommand } from "./command.ts";
 
 export const command: Command = defineCommand({
@@ -49,7 +50,7 @@ export const command: Command = defineCommand({
     for (const warning of warnings) context.log(warning);
     const engine = await createOnnxEngine();
     const generator = createGenerator(model, tokenizer, { engine, threads: options.threads });
-    const weights = { params: state.params, extra: state.extra };
+    const weights = weightsOf(state);
     const started = performance.now();
     let text = "";
     const stream = !context.json;

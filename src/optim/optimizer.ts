@@ -2,8 +2,7 @@
 
 import { asOneLine } from "../core/builder.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { leaves, withLeaves } from "../core/tree.ts";
-import { maximum, scalar } from "../numpy/index.ts";
+import { leaves, namedLeaves, withLeaves } from "../core/tree.ts";
 
 /** One parameter's part of an optimiser. */
 export interface LeafUpdate<S> {
@@ -11,26 +10,39 @@ export interface LeafUpdate<S> {
   readonly state: S;
 }
 
-/** An optimiser is defined per tensor; `applyUpdates` maps it over a tree. */
+/** When an update happens, and to which parameter. */
+export interface UpdateAt {
+  /** Where the parameter stands in the tree, `layers/3/attention/query`. */
+  readonly path: string;
+  /** Scalar float32, 0 at the first update. */
+  readonly step: Tensor;
+  /** Scalar float32, the learning rate of this step. */
+  readonly rate: Tensor;
+}
+
+/**
+ * An optimiser is defined per tensor; `applyUpdates` maps it over a tree. What a tensor is it tells by its
+ * axis words and its path: see `parameters.ts`.
+ */
 export interface Optimizer<S = unknown> {
   readonly name: string;
   /** State for one parameter, traced. */
-  init(param: Tensor): S;
-  /**
-   * One step for one parameter, traced.
-   *
-   * @param step - scalar float32, 0 at the first update
-   * @param rate - scalar float32, the learning rate of this step
-   */
-  update(param: Tensor, gradient: Tensor, state: S, step: Tensor, rate: Tensor): LeafUpdate<S>;
+  init(param: Tensor, path: string): S;
+  /** One step for one parameter, traced. */
+  update(param: Tensor, gradient: Tensor, state: S, at: UpdateAt): LeafUpdate<S>;
 }
 
 /** Fresh optimiser state: one entry per parameter, in the order of the tree. */
 export function initOptimizer<S>(optimizer: Optimizer<S>, params: unknown): readonly S[] {
-  return leaves(params, "optimizer").map((p) => optimizer.init(p));
+  return namedLeaves(params, "optimizer").map(({ leaf, path }) => optimizer.init(leaf, path));
 }
 
-/** New parameters and state for all tensors of a tree. */
+/**
+ * New parameters and state for all tensors of a tree.
+ *
+ * @param step - scalar float32, 0 at the first update
+ * @param rate - scalar float32
+ */
 export function applyUpdates<P, S>(
   optimizer: Optimizer<S>,
   params: P,
@@ -40,11 +52,12 @@ export function applyUpdates<P, S>(
   rate: Tensor,
 ): { readonly params: P; readonly states: readonly S[] } {
   const grads = leaves(gradients, "gradients");
-  const updates = leaves(params, "parameters").map((param, i) => {
+  const updates = namedLeaves(params, "parameters").map(({ leaf, path }, i) => {
     const gradient = grads[i];
     if (gradient === undefined || states.length <= i)
       throw new Error("one gradient and one state per parameter");
-    return asOneLine(() => optimizer.update(param, gradient, states[i] as S, step, rate));
+    const at = { path, step, rate };
+    return asOneLine(() => optimizer.update(leaf, gradient, states[i] as S, at));
   });
   return {
     params: withLeaves(
@@ -53,20 +66,4 @@ export function applyUpdates<P, S>(
     ),
     states: updates.map(({ state }) => state),
   };
-}
-
-/** `√Σ g²` over all tensors of a tree. */
-export function globalNorm(gradients: unknown): Tensor {
-  return leaves(gradients, "gradients")
-    .reduce((total, g) => total.add(g.square().sum()), scalar(0))
-    .sqrt();
-}
-
-/** Gradients scaled down so that their global norm is at most `limit`. */
-export function clipByGlobalNorm<P>(gradients: P, norm: Tensor, limit: number): P {
-  const factor = scalar(limit).div(maximum(norm, limit));
-  return withLeaves(
-    gradients,
-    leaves(gradients).map((g) => g.mul(factor)),
-  );
 }

@@ -1,38 +1,92 @@
-/** @file Learning rates as functions of the step, traced. */
+/** @file Learning rates as functions of the step, traced. Composed ones stand in `composed-schedules.ts`. */
 
 import type { Tensor } from "../core/tensor.ts";
-import { maximum, minimum, rsqrt, where } from "../numpy/index.ts";
+import { exp, floor, maximum, minimum, power, rsqrt, where } from "../numpy/index.ts";
 import { fullLike } from "../ops/creation.ts";
 
-/** @param step - scalar float32, 0 at the first update */
-export type Schedule = (step: Tensor) => Tensor;
+/** A rate for every step: scalar float32, 0 at the first update, in and a scalar out. */
+export interface Schedule {
+  (step: Tensor): Tensor;
+  /** Its name and numbers, for people. */
+  readonly description?: string;
+}
+
+/** A schedule that says what it is. */
+export function schedule(description: string, rate: (step: Tensor) => Tensor): Schedule {
+  return Object.assign((step: Tensor) => rate(step), { description });
+}
+
+export function constant(rate: number): Schedule {
+  return schedule(`constant ${rate}`, (step) => fullLike(step, rate));
+}
+
+/** From `from` to `to` in a straight line over `steps`, then `to`. */
+export function linear(from: number, to: number, steps: number): Schedule {
+  return schedule(`linear ${from} → ${to} over ${steps} steps`, (step) =>
+    progress(step, steps)
+      .mul(to - from)
+      .add(from),
+  );
+}
+
+/** `to + (from − to) · (1 − t / steps)^exponent`, then `to`. */
+export function polynomial(from: number, to: number, steps: number, exponent: number): Schedule {
+  return schedule(
+    `polynomial of degree ${exponent}, ${from} → ${to} over ${steps} steps`,
+    (step) => {
+      const left = progress(step, steps).neg().add(1);
+      return power(left, exponent)
+        .mul(from - to)
+        .add(to);
+    },
+  );
+}
+
+/** `rate · factor^(t / every)`; with `stairs` the exponent is rounded down. */
+export function exponential(
+  rate: number,
+  factor: number,
+  every: number,
+  options: { readonly stairs?: boolean } = {},
+): Schedule {
+  const { stairs = false } = options;
+  return schedule(`exponential ${rate}, × ${factor} every ${every} steps`, (step) => {
+    const rounds = step.div(every);
+    return exp((stairs ? floor(rounds) : rounds).mul(Math.log(factor))).mul(rate);
+  });
+}
+
+/** `rate`, times `factor` from each of the steps `at` on. */
+export function piecewise(rate: number, factor: number, at: readonly number[]): Schedule {
+  return schedule(`steps ${rate}, × ${factor} at ${at.join(", ")}`, (step) =>
+    at.reduce((now, start) => where(step.less(start), now, now.mul(factor)), fullLike(step, rate)),
+  );
+}
 
 /** `peak` up to step `hold`, then `peak · √(hold / t)`. With peak 0.01 and hold 10,000 it is GLaM's 1/√max(t, 10⁴). */
 export function inverseSquareRoot(peak: number, hold: number): Schedule {
-  return (step) => rsqrt(maximum(step, Math.max(1, hold))).mul(peak * Math.sqrt(Math.max(1, hold)));
+  return schedule(`inverse square root ${peak}, from step ${hold}`, (step) =>
+    rsqrt(maximum(step, Math.max(1, hold))).mul(peak * Math.sqrt(Math.max(1, hold))),
+  );
 }
 
-/** Rises linearly over `warmup` steps, then falls along half a cosine to `floor · peak` at step `total`. */
-export function cosine(peak: number, warmup: number, total: number, floor = 0.1): Schedule {
-  return (step) => {
-    const rising = step.add(1).mul(peak / Math.max(1, warmup));
-    const progress = minimum(maximum(step.sub(warmup).mul(1 / Math.max(1, total - warmup)), 0), 1);
-    const falling = cosineOf(progress.mul(Math.PI))
-      .mul(0.5 * (1 - floor))
-      .add(0.5 * (1 + floor))
-      .mul(peak);
-    return where(step.less(warmup), rising, falling);
-  };
+/** Falls along half a cosine from `peak` to `to` at step `steps`, then `to`. */
+export function cosine(peak: number, steps: number, to: number = 0.1 * peak): Schedule {
+  return schedule(`cosine ${peak} → ${to} over ${steps} steps`, (step) =>
+    halfCosine(peak, to, progress(step, steps)),
+  );
 }
 
-/** cos on [0, π] by its Taylor series around π/2, to single precision. */
-function cosineOf(x: Tensor): Tensor {
-  const t = x.sub(Math.PI / 2);
-  const square = t.square();
-  // cos(π/2 + t) = −sin t = −t (1 − t²/3! + t⁴/5! − …)
-  const coefficients = [-1 / 39916800, 1 / 362880, -1 / 5040, 1 / 120, -1 / 6, 1];
-  const series = coefficients
-    .slice(1)
-    .reduce((sum, c) => sum.mul(square).add(c), fullLike(x, coefficients[0] ?? 0));
-  return t.mul(series).neg();
+/** `to + (from − to) · (1 + cos π x) / 2` */
+export function halfCosine(from: number, to: number, x: Tensor): Tensor {
+  return x
+    .mul(Math.PI)
+    .cos()
+    .mul((from - to) / 2)
+    .add((from + to) / 2);
+}
+
+/** `t / steps`, within [0, 1]. */
+export function progress(step: Tensor, steps: number): Tensor {
+  return minimum(maximum(step.mul(1 / Math.max(1, steps)), 0), 1);
 }

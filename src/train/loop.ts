@@ -14,7 +14,7 @@ import { readReport } from "./report/read-report.ts";
 import { renderReport } from "./report/report.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { stateFrom, tensorsOf } from "./state.ts";
-import type { StepMetrics, TrainState } from "./step.ts";
+import { type StepMetrics, type TrainState, weightsOf } from "./step.ts";
 
 /** Skipped steps in a row after which training stops. */
 const MAX_SKIPS = 10;
@@ -236,7 +236,7 @@ function createWriter(options: LoopOptions): {
   const generator = createGenerator(model, options.tokenizer, engine);
   return {
     async write(state, step) {
-      const weights = { params: state.params, extra: state.extra };
+      const weights = weightsOf(state);
       let total = 0;
       let counted = 0;
       for (const batch of batches.validation()) {

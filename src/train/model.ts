@@ -2,6 +2,7 @@
 
 import type { Tensor } from "../core/tensor.ts";
 import type { Key } from "../numpy/random.ts";
+import type { TrainingSettings } from "./settings.ts";
 import type { StepMetrics, TrainState } from "./step.ts";
 
 /** One batch of token ids, int32 `[batch, pos]` each. */
@@ -17,20 +18,6 @@ export interface TokenBatch<T = Tensor> {
 
 /** What a model computes with: no optimiser in it. */
 export type Weights = Pick<TrainState, "params" | "extra">;
-
-/** How a run trains; flags override a preset's values. */
-export interface TrainingSettings {
-  /** Sequences per step. */
-  readonly batch: number;
-  /** Tokens per sequence. */
-  readonly length: number;
-  readonly steps: number;
-  readonly optimizer: string;
-  readonly learningRate: number;
-  readonly schedule: string;
-  readonly warmup: number;
-  readonly clip: number;
-}
 
 /** What a language model reports of a batch, beside its loss. */
 export interface LanguageModelReport {

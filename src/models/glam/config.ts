@@ -2,6 +2,7 @@
 
 import { ConfigError, suggestion } from "../../core/errors.ts";
 import { type Grouping, slotsPerExpert, tokensPerGroup } from "../../nn/index.ts";
+import type { TrainingSettings } from "../../train/settings.ts";
 
 /** A decoder-only language model whose every other feed-forward layer is a mixture of experts. */
 export interface GlamConfig {
@@ -27,27 +28,12 @@ export interface GlamConfig {
   readonly zWeight: number;
 }
 
-/** How a preset trains. */
-export interface TrainingConfig {
-  readonly batch: number;
-  /** Tokens per sequence. */
-  readonly length: number;
-  readonly steps: number;
-  readonly optimizer: "adafactor" | "adamw";
-  /** Peak learning rate. */
-  readonly learningRate: number;
-  readonly schedule: "inverse-square-root" | "cosine";
-  readonly warmup: number;
-  /** Largest global norm of a gradient; larger ones are scaled down. */
-  readonly clip: number;
-}
-
 /** A named set of sizes with its training recipe. */
 export interface GlamPreset {
   readonly name: string;
   readonly summary: string;
   readonly model: GlamConfig;
-  readonly training: TrainingConfig;
+  readonly training: TrainingSettings;
 }
 
 const PAPER = {
@@ -62,7 +48,7 @@ const PAPER = {
 } as const;
 
 /** Section 5 of the paper: 1M tokens a batch, Adafactor, 0.01 for 10,000 steps, then 1/√t. */
-const PAPER_TRAINING: TrainingConfig = {
+const PAPER_TRAINING: TrainingSettings = {
   batch: 1024,
   length: 1024,
   steps: 600_000,
@@ -110,7 +96,7 @@ const NANO: GlamConfig = {
   zWeight: 1e-4,
 };
 
-const NANO_TRAINING: TrainingConfig = {
+const NANO_TRAINING: TrainingSettings = {
   batch: 24,
   length: 128,
   steps: 440,

@@ -2,7 +2,8 @@
 
 import { listParams, routingRule } from "../../nn/index.ts";
 import type { ModelFacts } from "../../train/model.ts";
-import type { GlamConfig, TrainingConfig } from "./config.ts";
+import type { TrainingSettings } from "../../train/settings.ts";
+import type { GlamConfig } from "./config.ts";
 import { glamParams, isSparse } from "./model.ts";
 
 /** Experts that one token uses on average. */
@@ -18,7 +19,7 @@ export function expertsPerToken({ router, capacityFactor, experts }: GlamConfig)
  * embedding is looked up for free and costs 2 · vocab · embed at the output. Attention adds
  * 4 · head · dim per position looked at, half the context on average.
  */
-export function glamFacts(config: GlamConfig, training: TrainingConfig): ModelFacts {
+export function glamFacts(config: GlamConfig, training: TrainingSettings): ModelFacts {
   const params = listParams(glamParams(config));
   const parameters = params.reduce((sum, { count }) => sum + count, 0);
   const ofExperts = params

@@ -329,8 +329,7 @@ describe("a training step with something that is not finite", () => {
     threads: 1,
   });
   const start = jit(
-    (p: Glam<Tensor>, extra: readonly Tensor[]) =>
-      initialState(p, extra, recipe.optimizer, random.key(0)),
+    (p: Glam<Tensor>, extra: readonly Tensor[]) => initialState(p, extra, recipe, random.key(0)),
     { engine: onnx, threads: 1 },
   );
   const batchWith = (first: number) =>

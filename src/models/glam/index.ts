@@ -1,48 +1,39 @@
 /** @file GLaM as a model family: what the commands train, describe and sample. */
 
 import type { Tensor } from "../../core/tensor.ts";
-import { initialise, parseGrouping } from "../../nn/index.ts";
+import { initialise, listParams, parseGrouping } from "../../nn/index.ts";
 import { maximum, zeros } from "../../numpy/index.ts";
 import type { Key } from "../../numpy/random.ts";
 import { fullLike } from "../../ops/creation.ts";
-import { adafactor } from "../../optim/adafactor.ts";
-import { adamw } from "../../optim/adamw.ts";
-import type { Optimizer } from "../../optim/optimizer.ts";
-import { cosine, inverseSquareRoot, type Schedule } from "../../optim/schedule.ts";
 import type { LanguageModel, ModelFamily, Overrides } from "../../train/model.ts";
+import { recipeFor } from "../../train/recipe.ts";
+import { readTrainingSettings, type TrainingSettings } from "../../train/settings.ts";
 import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
-import { type GlamConfig, PRESETS, presetByName, slotsFor, type TrainingConfig } from "./config.ts";
+import { type GlamConfig, PRESETS, presetByName, slotsFor } from "./config.ts";
 import { glamFacts } from "./facts.ts";
 import { deployedRouting, type GlamReport, glamLoss, trainingRouting } from "./loss.ts";
 import { type Glam, type GlamCache, glamParams, glamStep, isSparse } from "./model.ts";
-import { readModel, readTraining } from "./schema.ts";
+import { readModel } from "./schema.ts";
 
 /** Running thresholds of the routers, `[expert]` per sparse layer. */
 type Thresholds = readonly Tensor[];
 type State = TrainState<Glam<Tensor>, Thresholds>;
 
+/** Whose settings are read, in errors. */
+const OWNER = "a GLaM";
+
 /** Weight of the past in a running threshold; less at the start, so that the first batch counts whole. */
 const MEMORY = 0.98;
 
-function optimizerOf({ optimizer }: TrainingConfig): Optimizer {
-  return (optimizer === "adafactor" ? adafactor() : adamw()) as Optimizer;
-}
-
-function scheduleOf({ schedule, learningRate, warmup, steps }: TrainingConfig): Schedule {
-  return schedule === "cosine"
-    ? cosine(learningRate, warmup, steps)
-    : inverseSquareRoot(learningRate, warmup);
-}
-
 function recipeOf(
   model: GlamConfig,
-  training: TrainingConfig,
+  training: TrainingSettings,
 ): StepRecipe<Glam<Tensor>, Thresholds, GlamReport> {
-  const routing = trainingRouting(model, training.batch, training.length);
+  const paths = listParams(glamParams(model)).map(({ path }) => path);
+  const recipe = recipeFor(training, paths);
+  const routing = trainingRouting(model, sequencesAtOnce(training), training.length);
   return {
-    optimizer: optimizerOf(training),
-    schedule: scheduleOf(training),
-    clip: training.clip,
+    ...recipe,
     loss: (params, _thresholds, batch) => glamLoss(params, batch, model, routing),
     nextExtra: (thresholds, { threshold }, step) => {
       const past = fullLike(step, 1).sub(maximum(fullLike(step, 1).div(step.add(1)), 1 - MEMORY));
@@ -53,10 +44,19 @@ function recipeOf(
   };
 }
 
+/** Sequences that go through the model together, among which experts choose. */
+function sequencesAtOnce({ batch, microBatches = 1 }: TrainingSettings): number {
+  return batch / microBatches;
+}
+
 /** One GLaM with its recipe. @throws ConfigError when a capacity leaves an expert without a slot */
-function languageModel(preset: string, model: GlamConfig, training: TrainingConfig): LanguageModel {
-  if (model.experts > 0) slotsFor(model, training.batch, training.length);
+function languageModel(
+  preset: string,
+  model: GlamConfig,
+  training: TrainingSettings,
+): LanguageModel {
   const recipe = recipeOf(model, training);
+  if (model.experts > 0) slotsFor(model, sequencesAtOnce(training), training.length);
   const sparse = Array.from({ length: model.layers }, (_, i) => isSparse(model, i)).filter(Boolean);
   return {
     preset,
@@ -65,7 +65,7 @@ function languageModel(preset: string, model: GlamConfig, training: TrainingConf
     vocab: model.vocab,
     initial(key: Key) {
       const thresholds = sparse.map(() => zeros([model.experts], "expert"));
-      return initialState(initialise(glamParams(model), key), thresholds, recipe.optimizer, key);
+      return initialState(initialise(glamParams(model), key), thresholds, recipe, key);
     },
     step: (state, batch) => trainingStep(recipe, state as State, batch),
     evaluate({ params, extra }, batch) {
@@ -107,13 +107,16 @@ function withOverrides(preset: string, overrides: Overrides): LanguageModel {
         overrides.grouping === undefined ? model.grouping : parseGrouping(overrides.grouping),
       capacityFactor: given(overrides.capacityFactor, model.capacityFactor),
     }),
-    readTraining({
-      ...training,
-      batch: given(overrides.batch, training.batch),
-      length: given(overrides.length, training.length),
-      steps: given(overrides.steps, training.steps),
-      learningRate: given(overrides.learningRate, training.learningRate),
-    }),
+    readTrainingSettings(
+      {
+        ...training,
+        batch: given(overrides.batch, training.batch),
+        length: given(overrides.length, training.length),
+        steps: given(overrides.steps, training.steps),
+        learningRate: given(overrides.learningRate, training.learningRate),
+      },
+      OWNER,
+    ),
   );
 }
 
@@ -122,5 +125,5 @@ export const family: ModelFamily = {
   presets: PRESETS.map(({ name, summary }) => ({ name, summary })),
   open: withOverrides,
   restore: (preset, model, training) =>
-    languageModel(preset, readModel(model), readTraining(training)),
+    languageModel(preset, readModel(model), readTrainingSettings(training, OWNER)),
 };

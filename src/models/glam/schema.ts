@@ -1,9 +1,9 @@
 /** @file Strict reading of a saved GLaM configuration: a misspelt or missing key stops the run. */
 
 import { z } from "zod";
-import { ConfigError } from "../../core/errors.ts";
 import { GROUPINGS, routingRule } from "../../nn/index.ts";
-import type { GlamConfig, TrainingConfig } from "./config.ts";
+import { readStrict } from "../../train/strict.ts";
+import type { GlamConfig } from "./config.ts";
 
 const count = z.int().positive();
 
@@ -24,35 +24,9 @@ const model: z.ZodType<GlamConfig> = z.strictObject({
   zWeight: z.number().nonnegative(),
 });
 
-const training: z.ZodType<TrainingConfig> = z.strictObject({
-  batch: count,
-  length: count,
-  steps: count,
-  optimizer: z.enum(["adafactor", "adamw"]),
-  learningRate: z.number().positive(),
-  schedule: z.enum(["inverse-square-root", "cosine"]),
-  warmup: z.int().nonnegative(),
-  clip: z.number().positive(),
-});
-
-function read<T>(schema: z.ZodType<T>, value: unknown, section: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new ConfigError(
-    "CONFIG-01",
-    `config: the section "${section}" is not one of a GLaM.`,
-    result.error.issues.map((issue) => [issue.path.join(".") || section, issue.message] as const),
-  );
-}
-
 /** @throws ConfigError naming every key that is wrong */
 export function readModel(value: unknown): GlamConfig {
-  const config = read(model, value, "model");
+  const config = readStrict(model, value, "model", "a GLaM");
   routingRule(config.router);
   return config;
-}
-
-/** @throws ConfigError naming every key that is wrong */
-export function readTraining(value: unknown): TrainingConfig {
-  return read(training, value, "training");
 }
