@@ -181,7 +181,7 @@ TORCH = {
         aux(p, 0.005, 0.1),
     ],
     "shampoo": shampoo(
-        0.05, beta1=0, beta2=1, epsilon=1e-4, block=8, every=1, graft="none", decay=0
+        0.02, beta1=0, beta2=1, epsilon=1e-4, block=8, every=1, graft="none", decay=0
     ),
     "shampoo with a gradient's length": shampoo(
         0.1, beta1=0.9, beta2=0.95, epsilon=1e-6, block=8, every=5, graft="sgd", decay=0.05

@@ -1,10 +1,10 @@
 /** @file Optimisers against all hundred recorded steps of PyTorch's and Optax's. */
 
 import { describe, expect, test } from "vitest";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { doubleEngine } from "../testing/double.ts";
-import { inSingle } from "../testing/tensors.ts";
-import { departure, RECORDED } from "../testing/trajectories.ts";
+import { createOnnxEngine } from "../../src/engines/onnx/onnx.ts";
+import { doubleEngine } from "../../src/testing/double.ts";
+import { inSingle } from "../../src/testing/tensors.ts";
+import { departure, RECORDED } from "../trajectories.ts";
 
 describe("in double precision", () => {
   test.each(RECORDED)("%s", async (name) => {

@@ -1,10 +1,10 @@
 /** @file Optimisers against the first ten steps of PyTorch's and Optax's; a hundred are in the slow part. */
 
 import { describe, expect, test } from "vitest";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { doubleEngine } from "../testing/double.ts";
-import { inSingle } from "../testing/tensors.ts";
-import { departure, FOLLOWED, RECORDED } from "../testing/trajectories.ts";
+import { createOnnxEngine } from "../src/engines/onnx/onnx.ts";
+import { doubleEngine } from "../src/testing/double.ts";
+import { inSingle } from "../src/testing/tensors.ts";
+import { departure, FOLLOWED, RECORDED } from "./trajectories.ts";
 
 test("all that were recorded are followed", () => {
   expect(FOLLOWED).toEqual(RECORDED);
