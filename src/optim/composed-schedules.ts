@@ -19,7 +19,7 @@ export function join(
   ...then: readonly (readonly [from: number, next: Schedule])[]
 ): Schedule {
   const description = then.reduce(
-    (text, [from, next]) => `${text}; from step ${from} ${textOf(next)}`,
+    (text, [from, next]) => `${text}; after ${from} steps ${textOf(next)}`,
     textOf(first),
   );
   return schedule(description, (step) =>

@@ -66,7 +66,9 @@ export function byPath(patterns: readonly string[]): ParameterFilter {
 
 function begins(path: string, pattern: string): boolean {
   const words = path.split("/");
-  return pattern.split("/").every((word, i) => word === "*" || word === words[i]);
+  const matches = (word: string, i: number) =>
+    i < words.length && (word === "*" || word === words[i]);
+  return pattern.split("/").every(matches);
 }
 
 /** @throws ConfigError for a pattern that matches no path, with the nearest beginning of one */
