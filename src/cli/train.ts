@@ -7,9 +7,11 @@ import { createBatches } from "../data/batches.ts";
 import { type Corpus, openCorpus } from "../data/corpus.ts";
 import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
+import { readConfigFile } from "../train/config-file.ts";
 import { familyOf, openPreset } from "../train/families.ts";
 import { type StepProgress, trainLoop } from "../train/loop.ts";
 import type { LanguageModel } from "../train/model.ts";
+import { describeTraining } from "../train/recipe.ts";
 import { openRun } from "../train/run-folder.ts";
 import { type Command, defineCommand } from "./command.ts";
 import type { CommandContext } from "./context.ts";
@@ -50,7 +52,42 @@ export const command: Command = defineCommand({
       unit: "tokens",
       help: "tokens per sequence",
     },
+    config: {
+      type: "string",
+      default: undefined,
+      help: 'JSON file of settings: { "training": { "optimizer": { "name": "adamw", "beta2": 0.99 } } }; flags come after it',
+    },
+    optimizer: {
+      type: "string",
+      default: undefined,
+      help: "sgd, adam, adamw, adafactor, lion, muon or shampoo",
+    },
     learningRate: { type: "float", default: undefined, above: 0, help: "peak learning rate" },
+    schedule: {
+      type: "string",
+      default: undefined,
+      help: "constant, linear, cosine, polynomial, wsd, one-cycle or inverse-square-root",
+    },
+    warmup: {
+      type: "int",
+      default: undefined,
+      min: 0,
+      unit: "steps",
+      help: "steps over which the rate rises",
+    },
+    microBatches: {
+      type: "int",
+      default: undefined,
+      min: 1,
+      help: "pieces that a batch goes through in, one after the other, to need less memory",
+    },
+    ema: {
+      type: "float",
+      default: undefined,
+      above: 0,
+      max: 1,
+      help: "weight of the past in a running mean of the weights, which evaluation then takes",
+    },
     router: {
       type: "string",
       default: undefined,
@@ -93,11 +130,13 @@ export const command: Command = defineCommand({
   },
   examples: [
     "meshloom train glam-nano --steps 300 --data my-book.txt",
+    "meshloom train glam-nano --optimizer muon --schedule wsd --ema 0.999",
     "meshloom train glam-nano --out runs/one --resume",
   ],
 
   async run(options, context) {
-    const model = await openPreset(options.preset, options);
+    const file = options.config === undefined ? undefined : await readConfigFile(options.config);
+    const model = await openPreset(options.preset, { ...options, file });
     const corpus = await openCorpus(options.data);
     const tokenizer = byteTokenizer;
     const tokens = tokenizer.encode(new TextDecoder().decode(corpus.bytes));
@@ -235,6 +274,7 @@ function introduce(
   log(
     `${model.preset}: ${formatCount(parameters)} parameters, ${formatCount(activatedParameters)} used by each token`,
   );
+  log(`training: ${describeTraining(model.training)}`);
   log(`data: ${data}; run folder: ${folder}`);
 }
 

@@ -129,3 +129,20 @@ export function scheduleOf(settings: TrainingSettings): Schedule {
     }
   }
 }
+
+/** One line on how a run trains: optimiser with its options, schedule with its numbers, and what else is on. */
+export function describeTraining(settings: TrainingSettings): string {
+  const { optimizer, clip, clipping = "global-norm", microBatches = 1, ema, lossScale } = settings;
+  const { name, ...options } = typeof optimizer === "string" ? { name: optimizer } : optimizer;
+  const given = Object.entries(options).map(([key, value]) => `${key} ${value}`);
+  const parts = [
+    given.length === 0 ? name : `${name} (${given.join(", ")})`,
+    scheduleOf(settings).description ?? "",
+    `${clipping} at most ${clip}`,
+    ...(microBatches === 1 ? [] : [`${microBatches} micro-batches`]),
+    ...(ema === undefined ? [] : [`running mean of the weights ${ema}`]),
+    ...(lossScale === undefined ? [] : [`loss scale ${lossScale}`]),
+    ...(settings.trainable === undefined ? [] : [`only ${settings.trainable.join(", ")} train`]),
+  ];
+  return parts.join("; ");
+}

@@ -7,7 +7,7 @@ import { jit } from "../engines/jit.ts";
 import { referenceEngine } from "../engines/reference/reference.ts";
 import { applyUpdates, initOptimizer, type Optimizer } from "../optim/optimizer.ts";
 import { drawn, filled, numbers } from "../testing/tensors.ts";
-import { recipeFor, scheduleOf } from "./recipe.ts";
+import { describeTraining, recipeFor, scheduleOf } from "./recipe.ts";
 import { readTrainingSettings, type TrainingSettings } from "./settings.ts";
 
 const BASE = {
@@ -114,6 +114,13 @@ describe("the recipe", () => {
       1,
       1,
     ]);
+  });
+
+  test("says in one line how a run trains", () => {
+    const optimizer = { name: "muon", momentum: 0.9 };
+    expect(describeTraining(read({ optimizer, schedule: "constant", microBatches: 3 }))).toBe(
+      "muon (momentum 0.9); 10 steps of warm-up; then constant 0.5; global-norm at most 1; 3 micro-batches",
+    );
   });
 
   const params = {

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { CLIPPINGS, type Clipping } from "../optim/clip.ts";
+import type { Overrides } from "./model.ts";
 import { readStrict } from "./strict.ts";
 
 /** How a run trains; flags override a preset's values. */
@@ -238,4 +239,35 @@ const training: z.ZodType<TrainingSettings> = z.strictObject({
  */
 export function readTrainingSettings(value: unknown, of: string): TrainingSettings {
   return readStrict(training, value, "training", of);
+}
+
+const OVERRIDABLE = [
+  "batch",
+  "length",
+  "steps",
+  "optimizer",
+  "learningRate",
+  "schedule",
+  "warmup",
+  "microBatches",
+  "ema",
+] as const satisfies readonly (keyof Overrides & keyof TrainingSettings)[];
+
+/**
+ * A preset's settings, then those of a file, then those given one by one.
+ *
+ * @param of - whose settings they are, `a GLaM`
+ * @throws ConfigError as `readTrainingSettings`
+ */
+export function overrideTraining(
+  preset: TrainingSettings,
+  overrides: Overrides,
+  of: string,
+): TrainingSettings {
+  const given = OVERRIDABLE.flatMap((key) => {
+    const value = overrides[key];
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  const merged = { ...preset, ...overrides.file?.training, ...Object.fromEntries(given) };
+  return readTrainingSettings(merged, of);
 }

@@ -415,6 +415,24 @@ describe("the running mean of the weights", () => {
   });
 });
 
+test("a state whose memory the step takes over is the state that it copies", async () => {
+  const engine = await createOnnxEngine();
+  const recipe: Recipe = { ...BASE, averageDecay: 0.9, microBatches: 2 };
+  const f = (state: State, batch: TokenBatch) => trainingStep(recipe, state, batch);
+  const settings = { engine, threads: 1 };
+  const run = async (step: Jitted<[State, TokenBatch], ReturnType<typeof f>>) => {
+    // Weights and their mean are one tensor at first.
+    let state = await begin(recipe, engine);
+    for (let t = 0; t < 3; t++)
+      [state] = await step(
+        state,
+        drawnBatch(t, () => 0),
+      );
+    return bits(state);
+  };
+  expect(await run(jit(f, { ...settings, donate: [0] }))).toEqual(await run(jit(f, settings)));
+});
+
 describe("weights that do not train", () => {
   const recipe: Recipe = { ...BASE, trainable: byPath(["head/bias"]), averageDecay: 0.5 };
 

@@ -7,7 +7,11 @@ import type { Key } from "../../numpy/random.ts";
 import { fullLike } from "../../ops/creation.ts";
 import type { LanguageModel, ModelFamily, Overrides } from "../../train/model.ts";
 import { recipeFor } from "../../train/recipe.ts";
-import { readTrainingSettings, type TrainingSettings } from "../../train/settings.ts";
+import {
+  overrideTraining,
+  readTrainingSettings,
+  type TrainingSettings,
+} from "../../train/settings.ts";
 import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
 import { type GlamConfig, PRESETS, presetByName, slotsFor } from "./config.ts";
 import { glamFacts } from "./facts.ts";
@@ -96,27 +100,18 @@ function languageModel(
 
 function withOverrides(preset: string, overrides: Overrides): LanguageModel {
   const { model, training } = presetByName(preset);
-  const given = <T>(value: T | undefined, otherwise: T): T => value ?? otherwise;
+  const base = { ...model, ...overrides.file?.model };
+  const { layers, router, grouping, capacityFactor } = overrides;
   return languageModel(
     preset,
     readModel({
-      ...model,
-      layers: given(overrides.layers, model.layers),
-      router: given(overrides.router, model.router),
-      grouping:
-        overrides.grouping === undefined ? model.grouping : parseGrouping(overrides.grouping),
-      capacityFactor: given(overrides.capacityFactor, model.capacityFactor),
+      ...base,
+      layers: layers ?? base.layers,
+      router: router ?? base.router,
+      grouping: grouping === undefined ? base.grouping : parseGrouping(grouping),
+      capacityFactor: capacityFactor ?? base.capacityFactor,
     }),
-    readTrainingSettings(
-      {
-        ...training,
-        batch: given(overrides.batch, training.batch),
-        length: given(overrides.length, training.length),
-        steps: given(overrides.steps, training.steps),
-        learningRate: given(overrides.learningRate, training.learningRate),
-      },
-      OWNER,
-    ),
+    overrideTraining(training, overrides, OWNER),
   );
 }
 
