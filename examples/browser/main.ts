@@ -4,9 +4,9 @@
  * `?steps=600&seed=1&transport=webgpu&threads=2` in the address changes the run.
  */
 
-import { lineChart } from "../../src/train/line-chart.ts";
-import { REPORT_STYLE } from "../../src/train/report-style.ts";
-import { escapeText } from "../../src/train/svg.ts";
+import { lineChart } from "../../src/plot/line-chart.ts";
+import { REPORT_STYLE } from "../../src/train/report/style.ts";
+import { escapeText } from "../../src/plot/svg.ts";
 import type { Attempt } from "./sort.ts";
 import type { Order, Report } from "./worker.ts";
 
@@ -115,11 +115,11 @@ function chart(): string {
     width: Math.min(640, element("chart").clientWidth || 640), // on a phone its letters would shrink with it
     height: 340,
     yTitle: "nats per digit",
-    steps: [0, order.steps],
+    range: [0, order.steps],
     lines: [
       {
         name: "training",
-        points: run.losses.map((value, step) => ({ step, value })),
+        points: run.losses.map((value, x) => ({ x, value })),
         style: "smoothed",
       },
     ],
