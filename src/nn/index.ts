@@ -1,15 +1,27 @@
 /** @file Layers. */
 
-export * from "./attention.ts";
+export * from "./attention/alibi.ts";
+export * from "./attention/cache.ts";
+export * from "./attention/config.ts";
+export * from "./attention/position-bias.ts";
+export * from "./attention/rotary.ts";
+export {
+  type AttentionCall,
+  type AttentionMemory,
+  attentionMemory,
+  bidirectionalAttention,
+  causalAttention,
+  crossAttention,
+} from "./attention/whole.ts";
 export * from "./convolution.ts";
 export * from "./ctc.ts";
+export * from "./dropout.ts";
 export * from "./embedding.ts";
 export * from "./feed-forward.ts";
 export * from "./loss.ts";
 export * from "./moe.ts";
 export * from "./norm.ts";
 export * from "./param.ts";
-export * from "./position-bias.ts";
 export * from "./recurrent.ts";
 export * from "./routing/routing.ts";
 export * from "./routing/rules.ts";

@@ -1,5 +1,6 @@
 /** @file Scaled dot-product attention: masks, biases, causal order, grouped queries. */
 
+import { dtypeFacts } from "../core/dtype.ts";
 import { DTypeError, ShapeError } from "../core/errors.ts";
 import { type Aval, aval, dimOf, sameDims, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -8,8 +9,9 @@ import { attend } from "../ops/attention.ts";
 import { contract } from "../ops/contract.ts";
 import { logistic } from "../ops/exponential.ts";
 import { reshape } from "../ops/layout.ts";
+import { convert } from "../ops/logic.ts";
 import { concatenate, slice, split } from "../ops/pieces.ts";
-import { logSumExp } from "../ops/softmax.ts";
+import { logSumExp, softmax } from "../ops/softmax.ts";
 import { restore } from "../ops/sum.ts";
 import {
   addTerms,
@@ -32,6 +34,10 @@ export interface AttentionOptions {
   readonly causal?: boolean;
   /** One more logit, of 0, that a query may choose instead of any key: `exp s / (1 + Σ exp s)`. */
   readonly extraLogit?: boolean;
+  /** The mask is known to leave every query a key, which spares the test for those without. */
+  readonly sighted?: boolean;
+  /** What becomes of the weights before they mix the values, such as dropout; keeps their form and dtype. */
+  readonly reweigh?: (weights: Tensor) => Tensor;
 }
 
 /**
@@ -40,7 +46,8 @@ export interface AttentionOptions {
  * Heads stand before places: each head's queries, keys and values are then matrices without a gap, and
  * both products take them as they lie. Masks and biases broadcast as in arithmetic: by name where all
  * axes are named, else from the right. A query without any allowed key gets zeros. Forbidden keys must be
- * finite all the same: their weight is 0, and `0 · NaN` is NaN.
+ * finite all the same: their weight is 0, and `0 · NaN` is NaN. The softmax of 16-bit logits is taken in
+ * float32.
  *
  * @param q - `[batch…, head, query, dim]`
  * @param k - `[batch…, kvHead, key, dim]`; each of its heads serves `head / kvHead` neighbouring query heads
@@ -59,6 +66,8 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
     );
   }
   const { causal = false, extraLogit = false } = options;
+  const half = dtypeFacts(q.dtype).bytes === 2;
+  const summand = (x: Tensor) => termOf("bias", half ? convert(x, "float32") : x, form);
   // The factor goes onto the queries, which are smaller than the logits.
   const call: Call = {
     q: scale(q, options.scale ?? dimOf(q.aval, q.rank - 1) ** -0.5),
@@ -66,11 +75,14 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
     v: withKeyName(v, form),
     form,
     mask: mask === undefined ? null : termOf("mask", mask, form),
-    bias: options.bias === undefined ? null : termOf("bias", options.bias, form),
+    bias: options.bias === undefined ? null : summand(options.bias),
     causal,
     extraLogit,
+    sighted: options.sighted ?? false,
+    reweigh: options.reweigh ?? null,
   };
-  return causal ? mixInBlocks(call) : mix(call);
+  // Blocks would draw the same dropout each.
+  return causal && call.reweigh === null ? mixInBlocks(call) : mix(call);
 }
 
 interface Call {
@@ -83,6 +95,8 @@ interface Call {
   readonly bias: Term | null;
   readonly causal: boolean;
   readonly extraLogit: boolean;
+  readonly sighted: boolean;
+  readonly reweigh: AttentionOptions["reweigh"] | null;
 }
 
 /** The logits' form. Where keys bear the queries' axis name, as in attention of a sequence on itself, they lose it. */
@@ -166,7 +180,8 @@ function mixInBlocks(call: Call): Tensor {
 }
 
 /** Values mixed by the softmax of the logits, all at once. */
-function mix({ q, k, v, form, mask, bias, causal, extraLogit }: Call): Tensor {
+function mix(call: Call): Tensor {
+  const { q, k, v, form, mask, bias, causal, extraLogit } = call;
   const rank = q.rank;
   const [queries, keys] = [dimOf(form, rank - 2), dimOf(form, rank - 1)];
   // A single query stands at the last key, and sees them all.
@@ -181,12 +196,16 @@ function mix({ q, k, v, form, mask, bias, causal, extraLogit }: Call): Tensor {
     rhs: [...batch, "k", "d"],
     out: [...batch, "q", "k"],
   });
-  const logits = addTerms(reshape(products, form.dims, form.names), bias, allowed);
+  const half = dtypeFacts(q.dtype).bytes === 2;
+  const exact = half ? convert(products, "float32") : products;
+  const logits = addTerms(reshape(exact, form.dims, form.names), bias, allowed);
   const flat = shared ? reshape(logits, products.dims, products.names) : logits;
-  const mixed = attend(flat, v);
+  const reweigh = call.reweigh ?? ((weights: Tensor) => weights);
+  const mixed =
+    half || call.reweigh !== null ? mixBy(reweigh(softmax(flat)), v, batch) : attend(flat, v);
   // exp sⱼ / (1 + Σ exp s) = softmax(s)ⱼ · σ(log Σ exp s), and the last factor is the same for all keys.
   const weighted = extraLogit
-    ? mul(mixed, restore(logistic(logSumExp(flat)), mixed.aval, [rank - 1]))
+    ? mul(mixed, convert(restore(logistic(logSumExp(flat)), mixed.aval, [rank - 1]), v.dtype))
     : mixed;
   const valueName = v.names[rank - 1] ?? null;
   const y = reshape(
@@ -194,8 +213,17 @@ function mix({ q, k, v, form, mask, bias, causal, extraLogit }: Call): Tensor {
     [...form.dims.slice(0, -1), dimOf(v.aval, rank - 1)],
     [...form.names.slice(0, -1), valueName],
   );
-  const mayBeBlind = mask !== null || (causal && queries > keys);
+  const mayBeBlind = (mask !== null && !call.sighted) || (causal && queries > keys);
   return allowed !== null && mayBeBlind && !extraLogit ? zeroWhereNothing(y, allowed) : y;
+}
+
+/** Values mixed by weights that are there. */
+function mixBy(weights: Tensor, v: Tensor, batch: readonly string[]): Tensor {
+  return contract(convert(weights, v.dtype), v, {
+    lhs: [...batch, "q", "k"],
+    rhs: [...batch, "k", "d"],
+    out: [...batch, "q", "d"],
+  });
 }
 
 /** Queries `[batch…, kvHead, head/kvHead · query, dim]`. */

@@ -91,7 +91,7 @@ export function glam(
         layer.attention,
         nn.rmsNorm(layer.attentionNorm, x),
         attentionConfig(config),
-        segments,
+        segments === undefined ? {} : { segments },
       ),
     );
     x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));

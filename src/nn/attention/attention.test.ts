@@ -1,23 +1,18 @@
 /** @file Attention against plain loops, and sampling with a cache against attention on the whole sequence. */
 
 import { describe, expect, test } from "vitest";
-import { fromData, type Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { createOnnxEngine } from "../engines/onnx/onnx.ts";
-import { random } from "../numpy/index.ts";
-import { doubleEngine } from "../testing/double.ts";
-import { differs, drawn, filled, indices, inSingle, numbers, read } from "../testing/tensors.ts";
-import { grad } from "../transforms/vjp.ts";
-import {
-  type Attention,
-  type AttentionCache,
-  type AttentionConfig,
-  attentionParams,
-  cachedAttention,
-  causalAttention,
-} from "./attention.ts";
-import { initialise } from "./param.ts";
+import { fromData, type Tensor } from "../../core/tensor.ts";
+import { jit } from "../../engines/jit.ts";
+import { createOnnxEngine } from "../../engines/onnx/onnx.ts";
+import { random } from "../../numpy/index.ts";
+import { doubleEngine } from "../../testing/double.ts";
+import { differs, drawn, filled, indices, inSingle, numbers, read } from "../../testing/tensors.ts";
+import { grad } from "../../transforms/vjp.ts";
+import { initialise } from "../param.ts";
+import { type AttentionCache, cachedAttention } from "./cache.ts";
+import { type Attention, type AttentionConfig, attentionParams } from "./config.ts";
 import { bucketOf } from "./position-bias.ts";
+import { causalAttention } from "./whole.ts";
 
 const BASE = { embed: 6, head: 2, dim: 4 } as const;
 const DOUBLE = { rtol: 1e-11, atol: 1e-12 };
@@ -61,7 +56,7 @@ function oracle(p: Attention<Tensor>, x: Tensor, config: AttentionConfig): numbe
       const logits = Array.from({ length: i + 1 }, (_, j) => {
         let dot = 0;
         for (let d = 0; d < config.dim; d++) dot += q(b, i, h, d) * k(b, j, h, d);
-        return dot * config.logitScale + bias(h, bucketOf(i - j));
+        return dot * (config.logitScale ?? 1) + bias(h, bucketOf(i - j));
       });
       // p_j = exp s_j / (exp 0 + Σ exp s)
       const total =

@@ -1,11 +1,11 @@
 /** @file Buckets against the published table, and the bias against a table that is looked up directly. */
 
 import { describe, expect, test } from "vitest";
-import type { Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import { doubleEngine } from "../testing/double.ts";
-import { drawn, indices, numbers, read } from "../testing/tensors.ts";
-import { grad } from "../transforms/vjp.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { jit } from "../../engines/jit.ts";
+import { doubleEngine } from "../../testing/double.ts";
+import { drawn, indices, numbers, read } from "../../testing/tensors.ts";
+import { grad } from "../../transforms/vjp.ts";
 import { BUCKETS, bucketOf, positionBias } from "./position-bias.ts";
 
 /** Spec §11.5: distance → bucket. */
