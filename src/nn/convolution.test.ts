@@ -22,14 +22,14 @@ describe("layers", () => {
   test("are declared with their axes and start with the variance of their inputs", async () => {
     const { kernel, bias } = convolutionParams(sizes);
     expect([kernel.axes, kernel.dims]).toEqual(["filter channel window0 window1", [4, 3, 3, 2]]);
-    expect([bias.axes, bias.dims]).toEqual(["filter", [4]]);
+    expect([bias?.axes, bias?.dims]).toEqual(["filter", [4]]);
     const wide = convolutionParams({ channels: 32, filters: 64, window: [3] });
     const fresh = await jit(() => initialise(wide, random.key(1)))();
     const list = numbers(fresh.kernel);
     const variance = list.reduce((sum, v) => sum + v * v, 0) / list.length;
     expect(variance * 32 * 3).toBeGreaterThan(0.9);
     expect(variance * 32 * 3).toBeLessThan(1.1);
-    expect(numbers(fresh.bias).every((v) => v === 0)).toBe(true);
+    expect(numbers(fresh.bias!).every((v) => v === 0)).toBe(true);
   });
 
   test("convolve and add the bias, in x's own order, so that they can follow each other", async () => {

@@ -6,13 +6,14 @@ import {
   type ConvTransposeOptions,
   conv,
   convTranspose,
+  type Padding,
 } from "../numpy/index.ts";
 import { fanInUniform, type ParamSpec, param, zeros } from "./param.ts";
 
-/** A kernel and one number per filter. */
+/** A kernel, and one number per filter where there is a bias. */
 export interface Convolution<T> {
   readonly kernel: T;
-  readonly bias: T;
+  readonly bias?: T;
 }
 
 /** What a convolution maps to what. */
@@ -25,6 +26,8 @@ export interface ConvolutionSizes {
   readonly window: readonly number[];
   /** Groups of channels that do not see each other; 1 when absent. */
   readonly groups?: number;
+  /** True when absent. */
+  readonly bias?: boolean;
 }
 
 /** Axis words of the window, which are not those of the space: a kernel is not divided with an image. */
@@ -40,15 +43,20 @@ function product(sizes: readonly number[]): number {
 
 /** `kernel [filter, channel / groups, window…]` of variance 1 / (inputs of one filter), `bias [filter]` of zeros. */
 export function convolutionParams(sizes: ConvolutionSizes): Convolution<ParamSpec> {
-  const { channels, filters, window, groups = 1 } = sizes;
+  const { channels, filters, window, groups = 1, bias = true } = sizes;
   const channel = channels / groups;
   return {
     kernel: param(
       { filter: filters, channel, ...windowSizes(window) },
       fanInUniform(channel * product(window)),
     ),
-    bias: param({ filter: filters }, zeros),
+    ...(bias ? { bias: param({ filter: filters }, zeros) } : {}),
   };
+}
+
+export interface ConvolutionOptions extends Omit<ConvOptions, "bias" | "padding"> {
+  /** As for `conv`; `"causal"` pads before the first element only, so that no result sees a later one. */
+  readonly padding?: Padding | "causal";
 }
 
 /**
@@ -60,20 +68,39 @@ export function convolutionParams(sizes: ConvolutionSizes): Convolution<ParamSpe
 export function convolution(
   { kernel, bias }: Convolution<Tensor>,
   x: Tensor,
-  options: Omit<ConvOptions, "bias"> = {},
+  options: ConvolutionOptions = {},
 ): Tensor {
-  return conv(x, kernel, { as: "channel", ...options, bias });
+  const { padding, ...rest } = options;
+  return conv(x, kernel, {
+    as: "channel",
+    ...rest,
+    ...(padding === undefined ? {} : { padding: paddingBefore(padding, kernel, options) }),
+    ...(bias === undefined ? {} : { bias }),
+  });
+}
+
+/** Causal padding in numbers: the reach of a window, all of it before the first element. */
+function paddingBefore(
+  padding: Padding | "causal",
+  kernel: Tensor,
+  { dilation = 1 }: ConvolutionOptions,
+): Padding {
+  if (padding !== "causal") return padding;
+  return kernel.dims.slice(2).map((taps, i): readonly [number, number] => {
+    const apart = typeof dilation === "number" ? dilation : (dilation[i] ?? 1);
+    return [(taps - 1) * apart, 0];
+  });
 }
 
 /** `kernel [channel, filter / groups, window…]`, `bias [filter]`: the layer that goes from small to large. */
 export function convolutionTransposeParams(sizes: ConvolutionSizes): Convolution<ParamSpec> {
-  const { channels, filters, window, groups = 1 } = sizes;
+  const { channels, filters, window, groups = 1, bias = true } = sizes;
   return {
     kernel: param(
       { channel: channels, filter: filters / groups, ...windowSizes(window) },
       fanInUniform((channels / groups) * product(window)),
     ),
-    bias: param({ filter: filters }, zeros),
+    ...(bias ? { bias: param({ filter: filters }, zeros) } : {}),
   };
 }
 
@@ -87,5 +114,9 @@ export function convolutionTranspose(
   x: Tensor,
   options: Omit<ConvTransposeOptions, "bias"> = {},
 ): Tensor {
-  return convTranspose(x, kernel, { as: "channel", ...options, bias });
+  return convTranspose(x, kernel, {
+    as: "channel",
+    ...options,
+    ...(bias === undefined ? {} : { bias }),
+  });
 }

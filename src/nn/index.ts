@@ -1,5 +1,6 @@
 /** @file Layers. */
 
+export * from "./activations.ts";
 export * from "./attention/alibi.ts";
 export * from "./attention/cache.ts";
 export * from "./attention/config.ts";
@@ -18,6 +19,7 @@ export * from "./ctc.ts";
 export * from "./dropout.ts";
 export * from "./embedding.ts";
 export * from "./feed-forward.ts";
+export * from "./linear.ts";
 export * from "./loss.ts";
 export * from "./moe.ts";
 export * from "./norm.ts";
