@@ -24,6 +24,20 @@ export * from "./loss.ts";
 export * from "./moe.ts";
 export * from "./norm.ts";
 export * from "./param.ts";
+export * from "./precision.ts";
 export * from "./recurrent.ts";
 export * from "./routing/routing.ts";
 export * from "./routing/rules.ts";
+export { type Block, type BlockConfig, type BlockNorm, blockParams } from "./stack/block.ts";
+export * from "./stack/decoding.ts";
+export * from "./stack/encoder-decoder.ts";
+export * from "./stack/layers.ts";
+export {
+  type DecoderCall,
+  decoderStack,
+  encoderStack,
+  type Stack,
+  type StackCall,
+  type StackConfig,
+  stackParams,
+} from "./stack/stack.ts";

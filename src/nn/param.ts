@@ -8,7 +8,7 @@ import { leavesWith, rebuildWith } from "../core/tree.ts";
 import { full, random } from "../numpy/index.ts";
 import { abstract } from "../transforms/trace.ts";
 
-/** Values of a fresh parameter, drawn from a key of its own. */
+/** Values of a fresh parameter, drawn from a key of its own; in float32, they are converted to the spec's dtype. */
 export type Initialiser = (key: random.Key, spec: ParamSpec) => Tensor;
 
 /** A declared parameter. Its axis words are also its sharding names. */
@@ -60,20 +60,21 @@ export type Realised<T> = T extends ParamSpec
   ? Tensor
   : { readonly [K in keyof T]: Realised<T[K]> };
 
-function isSpec(node: unknown): node is ParamSpec {
+/** Whether a node of a tree of declarations is one itself. */
+export function isParamSpec(node: unknown): node is ParamSpec {
   return typeof node === "object" && node !== null && "kind" in node && node.kind === "param";
 }
 
 /** Fresh parameters. Each draws from `key` folded with its own path, so adding one changes no other. */
 export function initialise<T>(specs: T, key: random.Key): Realised<T> {
-  return rebuildWith(specs, isSpec, (spec, path) =>
-    asOneLine(() => spec.init(random.fold(key, path), spec)),
+  return rebuildWith(specs, isParamSpec, (spec, path) =>
+    asOneLine(() => spec.init(random.fold(key, path), spec).astype(spec.dtype)),
   ) as Realised<T>;
 }
 
 /** Stand-ins of the parameters' forms, for tracing without allocating anything. */
 export function abstractParams<T>(specs: T): Realised<T> {
-  return rebuildWith(specs, isSpec, ({ dtype, dims, axes }) =>
+  return rebuildWith(specs, isParamSpec, ({ dtype, dims, axes }) =>
     abstract(aval(dtype, dims, axes.split(" "))),
   ) as Realised<T>;
 }
@@ -82,7 +83,7 @@ export function abstractParams<T>(specs: T): Realised<T> {
 export function listParams(
   specs: unknown,
 ): readonly { readonly path: string; readonly spec: ParamSpec; readonly count: number }[] {
-  return leavesWith(specs, isSpec, "parameters").map(({ path, leaf }) => ({
+  return leavesWith(specs, isParamSpec, "parameters").map(({ path, leaf }) => ({
     path,
     spec: leaf,
     count: sizeOf(leaf.dims),

@@ -16,6 +16,7 @@ import {
   told,
 } from "./replay.ts";
 import { WITH_JAX } from "./with-jax.ts";
+import { WITH_LAYERS } from "./with-layers.ts";
 import { WITH_TORCH } from "./with-torch.ts";
 
 export const cases: readonly RecordedCase[] = JSON.parse(
@@ -24,7 +25,7 @@ export const cases: readonly RecordedCase[] = JSON.parse(
 
 /** Our lines, by peer. */
 export const TABLES: Readonly<Record<RecordedCase["peer"], Table>> = {
-  torch: WITH_TORCH,
+  torch: { ...WITH_TORCH, ...WITH_LAYERS },
   jax: { ...WITH_JAX, ...EDGES },
 };
 

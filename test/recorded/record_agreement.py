@@ -2,7 +2,7 @@
 
     python test/recorded/record_agreement.py && npx biome check --write test/recorded/agreement.json
 
-A case is one line here (agreement/with_torch.py, with_jax.py, edges.py) and one line of the same name in
+A case is one line here (agreement/with_torch.py, with_layers.py, with_jax.py, edges.py) and one line of the same name in
 test/agreement/. test/agreement.test.ts checks that neither side has a name that the other lacks.
 """
 
@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+import transformers
 
 jax.config.update("jax_enable_x64", True)
 
-from agreement import edges, with_jax, with_torch  # noqa: E402
+from agreement import edges, with_jax, with_layers, with_torch  # noqa: E402
 from agreement.cases import cotangent, drawn  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
@@ -105,11 +106,15 @@ def record(case):
 
 
 def main():
-    cases = [*with_torch.CASES, *with_jax.CASES, *edges.CASES]
+    cases = [*with_torch.CASES, *with_layers.CASES, *with_jax.CASES, *edges.CASES]
     names = [case.name for case in cases]
     twice = sorted({name for name in names if names.count(name) > 1})
     assert not twice, f"named twice: {twice}"
-    versions = {"torch": torch.__version__.split("+")[0], "jax": jax.__version__}
+    versions = {
+        "torch": torch.__version__.split("+")[0],
+        "transformers": transformers.__version__,
+        "jax": jax.__version__,
+    }
     text = json.dumps({"versions": versions, "cases": [record(case) for case in cases]})
     (HERE / "agreement.json").write_text(text)
     print(f"{len(cases)} cases, {len(text)} characters")

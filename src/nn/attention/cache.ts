@@ -111,7 +111,11 @@ function biasOf(
   if (positions === "alibi") return alibiBias(distance, head);
   if (p.bias === undefined) return undefined;
   const buckets = bucketsByDistance(distance.size("mem"));
-  const byDistance = einsum("head bucket, distance bucket -> distance head", p.bias, buckets);
+  const byDistance = einsum(
+    "head bucket, distance bucket -> distance head",
+    p.bias.astype("float32"),
+    buckets,
+  );
   // The mask hides the future, whatever distance 0 makes of it.
   return take(byDistance, distance).as("batch pos mem head").order("batch head pos mem");
 }

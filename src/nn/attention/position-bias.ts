@@ -41,7 +41,7 @@ export function positionBias(p: Tensor, length: number, direction: Direction = "
   // One number per offset mem − pos, negative offsets at the end, as on a circle of 2·length places.
   const circle = einsum(
     "head bucket, offset bucket -> head offset",
-    p,
+    p.astype("float32"), // it meets the logits, which are of single precision even where products are not
     oneHot(circleBuckets(length, direction), BUCKETS, "bucket"),
   );
   // Rows of equal circles, read in strides one shorter than a circle, are each turned by one place.
