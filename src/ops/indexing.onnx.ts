@@ -12,7 +12,7 @@ import type { ScatterAddParams } from "./indexing.ts";
 import { sumInBlocks } from "./scatter-blocks.onnx.ts";
 
 /** Clamped indices, a row per batch. */
-function clampedIndices(
+export function clampedIndices(
   g: OnnxEmitter,
   indices: OnnxValue,
   form: Aval,

@@ -3,8 +3,9 @@
 import { isFloat } from "../core/dtype.ts";
 import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import type { Each, One, Three } from "../core/op.ts";
-import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
+import { type Aval, aval, dimOf, sizeOf, stridesOf } from "../core/shape.ts";
 import {
+  clampedIndices,
   fewPieces,
   flatIndices,
   type Reduction,
@@ -48,6 +49,7 @@ export function scatterSetOnnx(
   const { outputs } = forms;
   const [y] = outputs;
   if (sizeOf(forms.inputs[1].dims) === 0) return [g.exact(inputs[0], y.dims)];
+  if (distinct === 1) return [scatterInPlace(g, inputs, batchDims, forms)];
   const { table, rows, flat } = tables(g, inputs, batchDims, forms);
   const [count, size] = [dimOf(flat, 0), dimOf(table, 0)];
   const written = () => {
@@ -73,6 +75,40 @@ export function scatterSetOnnx(
     return g.node("Gather", [both, from], table, { axis: { int: 0 } });
   };
   return [g.reshape(written(), y.dims)];
+}
+
+/**
+ * One ScatterND on the operand as it stands, by the whole index of each row. Without a Reshape around it
+ * the node may overwrite its operand, and touches but the rows: what a cache of keys and values needs.
+ */
+function scatterInPlace(
+  g: OnnxEmitter,
+  [x, u, indices]: Each<Three, OnnxValue>,
+  batchDims: number,
+  { inputs: [xForm, uForm, iForm], outputs: [y] }: Forms,
+): OnnxValue {
+  const batch = xForm.dims.slice(0, batchDims);
+  const own = clampedIndices(g, indices, iForm, batchDims, dimOf(xForm, batchDims));
+  const [batches, each] = [dimOf(own, 0), dimOf(own, 1)];
+  const last = g.reshape(own, [batches, each, 1]);
+  const strides = stridesOf(batch);
+  const prefix = Array.from({ length: batches * each }, (_, i) =>
+    batch.map((dim, axis) => Math.floor(Math.floor(i / each) / (strides[axis] ?? 1)) % dim),
+  ).flat();
+  const form = aval("int32", [batches, each, batchDims + 1]);
+  const whole =
+    batchDims === 0
+      ? last
+      : g.node("Concat", [g.constant("int32", [batches, each, batchDims], prefix), last], form, {
+          axis: { int: 2 },
+        });
+  const places = g.node("Cast", [whole], { ...form, dtype: "int64" }, { to: { int: 7 } });
+  const rows = g.reshape(g.exact(u, uForm.dims), [
+    batches,
+    each,
+    ...xForm.dims.slice(batchDims + 1),
+  ]);
+  return g.node("ScatterND", [g.exact(x, xForm.dims), places, rows], y);
 }
 
 /** The nodes forget a NaN that is followed by a number, so it is marked apart. */

@@ -116,6 +116,15 @@ const rowsSamples = (): readonly Sample<ScatterParams>[] => [
     [random(3, 2), random(4, 2), values(aval("int32", [4]), 2, 0, 0, 1)],
     plain(2),
   ),
+  sample(
+    "distinct, per batch of a batch",
+    [
+      random(2, 2, 4, 3),
+      random(2, 2, 2, 3),
+      values(aval("int32", [2, 2, 2]), 3, 0, 1, 2, 2, 1, 0, 3),
+    ],
+    { batchDims: 2, distinct: 1 },
+  ),
   sample("per batch", [random(2, 4, 3), random(2, 5, 3), integers(0, 4, 2, 5)], {
     batchDims: 1,
     distinct: 0,
