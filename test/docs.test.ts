@@ -5,7 +5,10 @@ import { expect, test } from "vitest";
 import { formatMarkdown } from "../src/cli/table.ts";
 import { AXIS_WORDS, parseAxes } from "../src/core/axes.ts";
 import { FAMILIES, NEWEST_OPSET } from "../src/engines/onnx/import/table.ts";
+import * as nn from "../src/nn/index.ts";
+import * as moe from "../src/nn/moe.ts";
 import { meshloom } from "./command-line.ts";
+import { DECLARED, layersPage } from "./layers-page.ts";
 
 /** The text of `docs/axes.md`. */
 function axesPage(): string {
@@ -82,6 +85,16 @@ test("onnx.md", async () => {
 test("axes.md", async () => {
   for (const word of Object.keys(AXIS_WORDS)) expect(parseAxes("docs", word)).toEqual([word]);
   await expect(axesPage()).toMatchFileSnapshot("../docs/axes.md");
+});
+
+test("layers.md", async () => {
+  // Sparse layers have a page of their own words: the routers'.
+  const declarations = Object.keys(nn).filter((name) => /Params?$/.test(name) && !(name in moe));
+  const helpers = ["abstractParams", "listParams"];
+  expect(declarations.filter((name) => !helpers.includes(name)).sort()).toEqual(
+    [...DECLARED].sort(),
+  );
+  await expect(layersPage()).toMatchFileSnapshot("../docs/layers.md");
 });
 
 test("ops.md is what `ops --table` prints", async () => {
