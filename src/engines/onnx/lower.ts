@@ -7,6 +7,7 @@ import { showAval } from "../../core/shape.ts";
 import { showSource } from "../../core/source.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { createEmitter, type Target } from "./emitter.ts";
+import { withOutputsInPlace } from "./in-place.ts";
 import type { OnnxGraph, OnnxTensor, OnnxValueInfo } from "./proto.ts";
 import { HOST_NODES } from "./transport.ts";
 
@@ -60,7 +61,7 @@ export function lowerWithValues(
     publish(emitter.exact(lookUp(values, v), v.aval.dims), name);
     return { name, dtype: v.aval.dtype, dims: v.aval.dims };
   });
-  const graph = {
+  const graph: OnnxGraph = {
     name: program.name,
     nodes,
     initializers: [...initializers, ...fixed],
@@ -68,7 +69,7 @@ export function lowerWithValues(
     outputs,
     metadata: parts.hostNodes.length === 0 ? {} : { [HOST_NODES]: parts.hostNodes.join("\n") },
   };
-  return { graph, values: made };
+  return { graph: withOutputsInPlace(graph), values: made };
 }
 
 /**

@@ -52,7 +52,7 @@ function graphsOf(node: OnnxNode): readonly OnnxGraph[] {
 }
 
 /** Inputs of a node and what its subgraphs take from outside. */
-function namesUsedBy(node: OnnxNode): readonly string[] {
+export function namesUsedBy(node: OnnxNode): readonly string[] {
   const inside = graphsOf(node).flatMap((graph) => graph.nodes.flatMap(namesUsedBy));
   return [...node.inputs, ...inside];
 }

@@ -10,11 +10,13 @@ import { stored, type Tensor } from "../../core/tensor.ts";
 import { simplify } from "../../transforms/simplify.ts";
 import type { Compilation, CompileOptions, Engine, Executable } from "../engine.ts";
 import type { Target } from "./emitter.ts";
+import { outputsInPlace } from "./in-place.ts";
 import { lowerToOnnx } from "./lower.ts";
 import type { ModelCache } from "./model-cache.ts";
 import { openTransport, type TransportPreference } from "./open.ts";
 import { explainMemory } from "./out-of-memory.ts";
 import { encodeModel } from "./proto.ts";
+import { readSignature } from "./proto-decode.ts";
 import type { OnnxSession, OnnxTransport } from "./transport.ts";
 
 /** Frees sessions whose executable nobody holds any more. */
@@ -51,9 +53,19 @@ export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<
         profilePrefix: engine.profilePrefix,
       });
       const compilation = { equations: program.equations.length, from };
-      return new OnnxExecutable(program, session, compilation, options.donated, inputs);
+      const inPlace = donatedInPlace(model, options.donated);
+      return new OnnxExecutable(program, session, compilation, options.donated, inputs, inPlace);
     },
   };
+}
+
+/** Outputs that are written over a donated input, by index. */
+function donatedInPlace(
+  model: Uint8Array,
+  donated: readonly boolean[],
+): ReadonlyMap<number, number> {
+  const all = outputsInPlace(readSignature(model).metadata);
+  return new Map([...all].filter(([, input]) => donated[input] === true));
 }
 
 /** A browser has no files; there every page lowers anew. */
@@ -117,7 +129,8 @@ function divideConstants(all: readonly Tensor[]): {
  * Runs a session with outputs bound to memory of ours.
  *
  * Memory of donated inputs becomes memory of outputs of the *next* call: while one call reads set A
- * and writes set B, nothing is allocated and nothing is overwritten that may still be read.
+ * and writes set B, nothing is allocated and nothing is overwritten that may still be read. Where an
+ * output is a donated input with some rows replaced, it stays in that input's own memory.
  */
 class OnnxExecutable implements Executable {
   readonly compilation: Compilation;
@@ -125,6 +138,8 @@ class OnnxExecutable implements Executable {
   readonly #session: OnnxSession;
   readonly #donated: readonly boolean[];
   readonly #constants: readonly Tensor[];
+  /** Outputs in the memory of an input. */
+  readonly #inPlace: ReadonlyMap<number, number>;
   readonly #spare = new Map<string, TypedArray[]>();
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -134,12 +149,14 @@ class OnnxExecutable implements Executable {
     compilation: Compilation,
     donated: readonly boolean[],
     constants: readonly Tensor[],
+    inPlace: ReadonlyMap<number, number>,
   ) {
     this.#program = program;
     this.#session = session;
     this.compilation = compilation;
     this.#donated = donated;
     this.#constants = constants;
+    this.#inPlace = inPlace;
     forgotten.register(this, session, this);
   }
 
@@ -163,18 +180,21 @@ class OnnxExecutable implements Executable {
       dims: x.dims,
       data: x.data(),
     }));
-    const outputs = this.#program.outputs.map(({ aval }) => ({
-      dtype: aval.dtype,
-      dims: aval.dims,
-      data: this.#take(aval),
-    }));
+    const inPlace = this.#alone(arrays);
+    const outputs = this.#program.outputs.map(({ aval }, i) => {
+      const own = arrays[inPlace.get(i) ?? -1];
+      const { dtype, dims } = aval;
+      return { dtype, dims, data: own?.data ?? this.#take(aval) };
+    });
     try {
       await this.#session.run(arrays, outputs);
     } catch (error) {
-      for (const { dtype, data } of outputs) this.#give(dtype, data);
+      outputs.forEach(({ dtype, data }, i) => {
+        if (!inPlace.has(i)) this.#give(dtype, data);
+      });
       throw error;
     }
-    this.#consume(inputs);
+    this.#consume(inputs, new Set(inPlace.values()));
     return outputs.map(({ data }, i) => stored(this.#form(i), data));
   }
 
@@ -197,7 +217,20 @@ class OnnxExecutable implements Executable {
     else list.push(data);
   }
 
-  #consume(inputs: readonly Tensor[]): void {
+  /** Outputs that may really be written over their input: no other argument lies in the same memory. */
+  #alone(arrays: readonly { readonly data: TypedArray }[]): ReadonlyMap<number, number> {
+    if (this.#inPlace.size === 0) return this.#inPlace;
+    const users = new Map<ArrayBufferLike, number>();
+    for (const { data } of arrays) users.set(data.buffer, (users.get(data.buffer) ?? 0) + 1);
+    const alone = (input: number) => {
+      const buffer = arrays[input]?.data.buffer;
+      return buffer !== undefined && users.get(buffer) === 1;
+    };
+    return new Map([...this.#inPlace].filter(([, input]) => alone(input)));
+  }
+
+  /** @param kept - inputs whose memory carries results of this call */
+  #consume(inputs: readonly Tensor[], kept: ReadonlySet<number>): void {
     inputs.forEach((x, i) => {
       if (this.#donated[i] !== true || x.origin.kind !== "stored") return;
       const { stored: memory } = x.origin;
@@ -207,7 +240,7 @@ class OnnxExecutable implements Executable {
         ]);
       }
       memory.consumedBy = this.#program.name;
-      this.#give(x.dtype, memory.data);
+      if (!kept.has(i)) this.#give(x.dtype, memory.data);
     });
   }
 

@@ -16,7 +16,7 @@ export const HOST_NODES = "meshloom.host_nodes";
  * Typed memory with a shape; the engine reads and writes it in place.
  *
  * While a run is under way the memory must not be transferred to another thread, and no output may overlap another
- * value of the same run.
+ * value of the same run, unless in-place.ts says of both that they may be one.
  */
 export interface HostTensor {
   readonly dtype: DType;
