@@ -19,6 +19,8 @@ export interface OpenStoreOptions extends EncodeInput, ReadStoreOptions {
   /** Where stores are kept; the user's cache when absent, `undefined` there for memory only. */
   readonly folder?: string | undefined;
   readonly shardTokens?: number | undefined;
+  /** Whether a split without text is a store of nothing, rather than an error. */
+  readonly mayBeEmpty?: boolean | undefined;
   /** Told while encoding: sums so far, and the bytes of all files. */
   readonly onProgress?: ((running: Readonly<Running>, fileBytes: number) => void) | undefined;
   /** Told what was found damaged, stale, or half finished. */
@@ -56,7 +58,7 @@ export async function openTokenStore(options: OpenStoreOptions): Promise<TokenSt
     folder === undefined
       ? await encodeInMemory(writing)
       : await findOrWrite(join(folder, keyOf(options, files)), writing, options);
-  if (store.length > 0) return store;
+  if (store.length > 0 || options.mayBeEmpty === true) return store;
   store.close();
   throw noText(options, store.facts);
 }
