@@ -6,7 +6,7 @@ import { DataError } from "../../core/errors.ts";
 import { errnoOf } from "../../files/disk.ts";
 import { unpackedName, unreadable } from "../text/bytes.ts";
 import { WHOLE_FILE } from "../text/pieces.ts";
-import { ownConversation } from "./conversation.ts";
+import { conversationText, ownConversation } from "./conversation.ts";
 import { BY_HASH, BY_TAIL, type Corpus, type FileForm } from "./entry.ts";
 
 /** How a user's own files are read. */
@@ -66,8 +66,12 @@ function formOf(path: string, { field = "text", separator }: ReadOptions): FileF
   }
   return {
     kind,
-    // A record that is a text, rather than an object, is the document itself.
-    text: (row) => (typeof row.value === "string" ? row.value : row.text(field)),
+    text: (row) => {
+      // A record that is a text, rather than an object, is the document itself.
+      if (typeof row.value === "string") return row.value;
+      const talks = !row.has(field) && (row.has("turns") || row.has("messages"));
+      return talks ? conversationText(ownConversation(row)) : row.text(field);
+    },
     conversation: ownConversation,
   };
 }
