@@ -12,7 +12,7 @@ import { diskError } from "../../files/disk.ts";
 import { statOf } from "../text/bytes.ts";
 import { type EncodeInput, encodePieces, type Running, startRunning } from "./encode.ts";
 import { FORMAT, fingerprint, INDEX_FILE, type StoreFacts } from "./format.ts";
-import { type ReadStoreOptions, readStore, type TokenStore } from "./read.ts";
+import { checkRange, type ReadStoreOptions, readStore, type TokenStore } from "./read.ts";
 import { factsOf, type WriteOptions, writeStore } from "./write.ts";
 
 export interface OpenStoreOptions extends EncodeInput, ReadStoreOptions {
@@ -81,11 +81,25 @@ async function findOrWrite(
     onNotice(`${corpus.name}: ${why}; encoding it again`);
     await discard(folder);
   }
+  const resumed = await write(folder, writing);
+  if (resumed > 0) onNotice(`${corpus.name}: went on after ${resumed} tokens encoded before`);
+  const store = tryRead(folder, options);
+  if (store !== undefined) return store;
+  if (resumed === 0) return readStore(folder, options);
+  // What was there before is torn, as after a power cut.
+  onNotice(`${corpus.name}: what was encoded before is damaged; encoding it again`);
+  await discard(folder);
+  return findOrWrite(folder, writing, options);
+}
+
+/** @returns how many tokens a killed process had encoded */
+async function write(folder: string, writing: WriteOptions): Promise<number> {
   const unfinished = await takeUnfinished(folder);
   try {
     const { resumed } = await writeStore(unfinished, writing);
-    if (resumed > 0) onNotice(`${corpus.name}: went on after ${resumed} tokens encoded before`);
     await settle(unfinished, folder);
+    await makeRoom(dirname(folder), folder);
+    return resumed;
   } catch (cause) {
     if (!(cause instanceof DiskError)) throw cause;
     throw new DiskError(cause.code, cause.headline, [
@@ -93,8 +107,6 @@ async function findOrWrite(
       ["fix", "free some space, or set MESHLOOM_CACHE to another folder, or to off"],
     ]);
   }
-  await makeRoom(dirname(folder), folder);
-  return readStore(folder, options);
 }
 
 function tryRead(folder: string, options: ReadStoreOptions): TokenStore | undefined {
@@ -247,7 +259,10 @@ async function encodeInMemory(options: WriteOptions): Promise<TokenStore> {
     length: all.length,
     documents: ends.length,
     endOfText: options.tokenizer.endOfText,
-    read: (start, end) => Int32Array.from(all.subarray(start, end)),
+    read: (start, end) => {
+      checkRange(start, end, all.length);
+      return Int32Array.from(all.subarray(start, end));
+    },
     ends: (first, last) => places.slice(first, last),
     close: () => {},
   };

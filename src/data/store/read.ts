@@ -130,7 +130,8 @@ function sumsOf(
   return kind === "tokens" ? sums.subarray(0, pages) : sums.subarray(pages);
 }
 
-function checkRange(start: number, end: number, length: number): void {
+/** @throws RangeError unless `[start, end)` lies in `[0, length]` */
+export function checkRange(start: number, end: number, length: number): void {
   if (start >= 0 && start <= end && end <= length) return;
   throw new RangeError(`tokens: [${start}, ${end}) lies outside [0, ${length})`);
 }

@@ -1,8 +1,9 @@
 /** @file Writing a token store so that a kill loses at most one shard of work. */
 
-import { readFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceAtomically, writeAtomically } from "../../files/atomic.ts";
+import { writeAtomically } from "../../files/atomic.ts";
+import { diskError } from "../../files/disk.ts";
 import {
   type EncodeInput,
   encodePieces,
@@ -72,7 +73,7 @@ async function goOn(
     if (shard.tokens < (options.shardTokens ?? SHARD_TOKENS)) continue;
     shards.push(await shard.write(folder, shards.length));
     const state = progressOf(options, running, shards);
-    await writeAtomically(join(folder, PROGRESS_FILE), JSON.stringify(state));
+    await replaceFile(join(folder, PROGRESS_FILE), JSON.stringify(state));
   }
   if (shard.tokens > 0) shards.push(await shard.write(folder, shards.length));
   const facts = factsOf(options, running, shards);
@@ -148,9 +149,9 @@ function createShard({ tokenizer }: WriteOptions): Shard {
       const data = Buffer.concat(pieces.map(bytesOf));
       const places = bytesOf(Float64Array.from(ends));
       const sums = [bytesOf(checksumsOf(data)), bytesOf(checksumsOf(places))];
-      await replaceAtomically(join(folder, shardFile(index, "tokens")), [data]);
-      await replaceAtomically(join(folder, shardFile(index, "ends")), [places]);
-      await replaceAtomically(join(folder, shardFile(index, "crc")), sums);
+      await replaceFile(join(folder, shardFile(index, "tokens")), data);
+      await replaceFile(join(folder, shardFile(index, "ends")), places);
+      await replaceFile(join(folder, shardFile(index, "crc")), Buffer.concat(sums));
       const written = { tokens, documents: ends.length };
       pieces = [];
       ends = [];
@@ -158,6 +159,20 @@ function createShard({ tokenizer }: WriteOptions): Shard {
       return written;
     },
   };
+}
+
+/**
+ * Whole or not at all after a kill. Not forced to the disk: a cache that a power cut tore is found by its checksums and
+ * made again, and forcing would cost more than encoding.
+ */
+async function replaceFile(path: string, data: string | Uint8Array): Promise<void> {
+  const unfinished = `${path}.part`;
+  try {
+    await writeFile(unfinished, data);
+    await rename(unfinished, path);
+  } catch (cause) {
+    throw diskError("tokens", path, cause);
+  }
 }
 
 function bytesOf(data: ArrayBufferView): Uint8Array {
