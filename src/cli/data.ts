@@ -7,11 +7,12 @@ import { dataFolder } from "../data/corpora/named.ts";
 import { listCorpora, missingFile, openCorpus } from "../data/corpora/table.ts";
 import { openTokenStore } from "../data/store/open.ts";
 import type { OnInvalid } from "../data/text/utf8.ts";
-import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
 import { type Command, defineCommand } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { showEncoding } from "./encoding.ts";
 import { formatTable } from "./table.ts";
+import { openTokenizer } from "./tokenizer-option.ts";
 
 /** Documents shown where the user says no number. */
 const SHOWN = 2;
@@ -289,9 +290,4 @@ function print(
     out(`  ${place}`);
     for (const line of text.split("\n")) out(`    ${line}`.trimEnd());
   }
-}
-
-async function openTokenizer(name: string): Promise<Tokenizer> {
-  if (name === "byte") return byteTokenizer;
-  throw new Error(`no tokenizer ${name}`);
 }

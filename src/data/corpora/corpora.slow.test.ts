@@ -1,17 +1,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { documents } from "./documents.ts";
+import { documentTexts } from "./documents.ts";
 import type { Split } from "./entry.ts";
 import { dataFolder } from "./named.ts";
 import { listCorpora, openCorpus } from "./table.ts";
 
 async function textsOf(name: string, split?: Split): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const { text, index } of documents(await openCorpus(name), { split })) {
-    texts[index] = (texts[index] ?? "") + text;
-  }
-  return texts;
+  return documentTexts(await openCorpus(name), { split });
 }
 
 /** Documents of each split, as the READMEs of the data sets count their rows. */

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { DataError } from "../../core/errors.ts";
 import { conversationText } from "./conversation.ts";
-import { conversations, type Document, documents, noCounts } from "./documents.ts";
+import { conversations, type Document, documents, documentTexts, noCounts } from "./documents.ts";
 import type { Corpus, Split } from "./entry.ts";
 import { dataFolder } from "./named.ts";
 import { globMatcher } from "./paths.ts";
@@ -34,13 +34,8 @@ async function read(corpus: Corpus, split?: Split): Promise<Document[]> {
   return found;
 }
 
-/** Texts of documents; pieces of long ones joined. */
 async function textsOf(name: string, split?: Split): Promise<string[]> {
-  const texts: string[] = [];
-  for (const { text, index } of await read(await openCorpus(name), split)) {
-    texts[index] = (texts[index] ?? "") + text;
-  }
-  return texts;
+  return documentTexts(await openCorpus(name), { split });
 }
 
 describe("named corpora", () => {

@@ -72,6 +72,15 @@ export async function* documents(
   }
 }
 
+/** The texts of documents, pieces joined: for what must have them whole, such as a compressor. */
+export async function documentTexts(corpus: Corpus, options?: DocumentOptions): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const { text, index } of documents(corpus, options)) {
+    texts[index] = (texts[index] ?? "") + text;
+  }
+  return texts;
+}
+
 /**
  * The conversations of a corpus of dialogs, or of a user's records with `turns` or `messages`.
  *

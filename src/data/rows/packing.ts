@@ -43,12 +43,6 @@ export function planPacking(source: DocumentSource, length: number): PackingPlan
   const documentStarts = [0];
   const rowStarts = [0];
   let targets = 0;
-  for (const block of blocksOf(source, length)) {
-    targets += block.targets;
-    rowStarts.push((rowStarts.at(-1) ?? 0) + packBlock(source, block, length).rows);
-    documentStarts.push(block.last);
-  }
-  const rows = rowStarts.at(-1) ?? 0;
   const kept = new Map<number, PackedBlock>();
   let keptPieces = 0;
   const packed = (block: number): PackedBlock => {
@@ -63,9 +57,16 @@ export function planPacking(source: DocumentSource, length: number): PackingPlan
         keptPieces -= count.length;
       }
     } else kept.delete(block);
+    // Last in the map's order: the first is the least recently used.
     kept.set(block, found);
     return found;
   };
+  for (const block of blocksOf(source, length)) {
+    targets += block.targets;
+    documentStarts.push(block.last);
+    rowStarts.push((rowStarts.at(-1) ?? 0) + packed(rowStarts.length - 1).rows);
+  }
+  const rows = rowStarts.at(-1) ?? 0;
   return {
     rows,
     targets,

@@ -104,7 +104,8 @@ function withLast(tokens: Int32Array, last: number): Int32Array {
 }
 
 function checkIds(tokens: Int32Array, { name, vocab }: StoreTokenizer): void {
-  for (const id of tokens) {
+  for (let at = 0; at < tokens.length; at++) {
+    const id = tokens[at] ?? 0;
     if (id >= 0 && id < vocab) continue;
     throw new DataError("DATA-01", `tokens: the tokenizer ${name} answered id ${id}.`, [
       ["vocabulary", `${vocab}, so ids are 0 to ${vocab - 1}`],

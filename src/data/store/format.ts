@@ -8,8 +8,8 @@ import type { Tokenizer } from "../tokenizer.ts";
 export interface StoreTokenizer extends Pick<Tokenizer, "name" | "vocab" | "encode"> {
   /** The token that ends a document. */
   readonly endOfText?: number | undefined;
-  /** Its `tokenizer.json`. */
-  json?(): string;
+  /** A hash of all that decides what it answers. */
+  fingerprint?(): string;
 }
 
 /** Raised when stores of before can no longer be read; they are then encoded anew. */
@@ -111,10 +111,11 @@ export function shardFile(index: number, kind: "tokens" | "ends" | "crc"): strin
 
 const PROBE = "The quick brown fox, 1234.5 – été,\n\n  日本語 🐋\t";
 
-/** What a tokenizer is: of its `tokenizer.json` where it has one, else of how it encodes. */
+/** What a tokenizer is: by its own account where it gives one, else by how it encodes. */
 export function fingerprint(tokenizer: StoreTokenizer): string {
-  const what =
-    tokenizer.json?.() ??
-    JSON.stringify([tokenizer.name, tokenizer.vocab, [...tokenizer.encode(PROBE)]]);
-  return createHash("sha256").update(what).digest("hex");
+  const { name, vocab, endOfText = null } = tokenizer;
+  const what = tokenizer.fingerprint?.() ?? [...tokenizer.encode(PROBE)];
+  return createHash("sha256")
+    .update(JSON.stringify([name, vocab, endOfText, what]))
+    .digest("hex");
 }

@@ -128,7 +128,7 @@ describe("a token store", () => {
       { ...given, split: "train" as const },
       { ...given, split: "validation" as const },
       { ...given, tokenizer: wide },
-      { ...given, tokenizer: { ...wide, json: () => "{}" } },
+      { ...given, tokenizer: { ...wide, fingerprint: () => "{}" } },
       { ...given, onInvalid: "replace" as const },
     ];
     const sizes: number[] = [];
@@ -218,7 +218,7 @@ describe("encoding that is killed", () => {
       if (++calls > count) throw new Error("killed");
       return byteTokenizer.encode(piece);
     };
-    const dying = { ...given, tokenizer: { ...byteTokenizer, json: () => "same", encode } };
+    const dying = { ...given, tokenizer: { ...byteTokenizer, fingerprint: () => "same", encode } };
     await expect(openTokenStore(dying)).rejects.toThrow("killed");
     const folder = given.folder ?? "";
     const [left = ""] = (await readdir(folder)).filter((name) => name.startsWith(".tmp-"));
@@ -231,7 +231,7 @@ describe("encoding that is killed", () => {
     const given = await options({
       shardTokens: 5000,
       onNotice: (line) => notices.push(line),
-      tokenizer: { ...byteTokenizer, json: () => "same", encode },
+      tokenizer: { ...byteTokenizer, fingerprint: () => "same", encode },
     });
     await killedAfter(count, given);
     const store = await openTokenStore(given);
@@ -259,7 +259,7 @@ describe("encoding that is killed", () => {
     const given = await options({
       corpus: await openCorpus(own),
       shardTokens: 5000,
-      tokenizer: { ...byteTokenizer, json: () => "same" },
+      tokenizer: { ...byteTokenizer, fingerprint: () => "same" },
     });
     await killedAfter(2000, given);
     await write("after!");
