@@ -7,40 +7,45 @@ import { createProgress, type Progress } from "./progress.ts";
 
 /** Encoding that takes less than this shows nothing. */
 const QUIET_MS = 1000;
-const MEBIBYTE = 2 ** 20;
+const KIBIBYTE = 2 ** 10;
 
 export interface EncodingDisplay {
   readonly onProgress: NonNullable<TrainingDataOptions["onProgress"]>;
-  /** Clears what is shown. */
+  /** Ends what is shown with a line that says what was done. */
   end(): void;
 }
 
-/** A progress line for each corpus: MiB of its files, rate, time left, tokens so far. */
+interface Encoding {
+  readonly corpus: string;
+  readonly started: number;
+  progress: Progress | undefined;
+  done: string;
+}
+
+/** A progress line for each corpus: KiB of its files, rate, time left, tokens so far. */
 export function showEncoding(context: CommandContext): EncodingDisplay {
-  const started = performance.now();
-  let shown: { readonly corpus: string; readonly progress: Progress } | undefined;
-  let last = "";
+  let now: Encoding | undefined;
   const end = (): void => {
-    shown?.progress.finish(last);
-    shown = undefined;
+    now?.progress?.finish(now.done);
+    now = undefined;
   };
   return {
     end,
     onProgress(corpus, done, total, tokens) {
-      if (context.json || performance.now() - started < QUIET_MS) return;
-      if (shown?.corpus !== corpus) {
+      if (now?.corpus !== corpus) {
         end();
-        const progress = createProgress({
-          total: Math.max(1, Math.ceil(total / MEBIBYTE)),
-          unit: "MiB",
-          interactive: context.interactive,
-          write: context.write,
-          now: () => performance.now(),
-        });
-        shown = { corpus, progress };
+        now = { corpus, started: performance.now(), progress: undefined, done: "" };
       }
-      last = `encoded ${corpus}: ${formatBytes(done)} to ${formatCount(tokens)} tokens`;
-      shown.progress.update(Math.floor(done / MEBIBYTE), {
+      if (context.json || performance.now() - now.started < QUIET_MS) return;
+      now.progress ??= createProgress({
+        total: Math.max(1, Math.ceil(total / KIBIBYTE)),
+        unit: "KiB",
+        interactive: context.interactive,
+        write: context.write,
+        now: () => performance.now(),
+      });
+      now.done = `encoded ${corpus}: ${formatBytes(done)} to ${formatCount(tokens)} tokens`;
+      now.progress.update(Math.floor(done / KIBIBYTE), {
         encoding: corpus,
         tokens: formatCount(tokens),
       });
