@@ -6,7 +6,7 @@ import type { CommandContext } from "./context.ts";
 import { createProgress, type Progress } from "./progress.ts";
 
 /** Encoding that takes less than this shows nothing. */
-const QUIET_MS = 1000;
+const QUIET_MS = 2000;
 const KIBIBYTE = 2 ** 10;
 
 export interface EncodingDisplay {

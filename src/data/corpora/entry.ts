@@ -24,8 +24,6 @@ export interface CorpusFacts {
 
 export interface Corpus extends CorpusFacts {
   readonly files: readonly CorpusFile[];
-  /** Whether it is one of ours, rather than a user's own path. */
-  readonly known: boolean;
 }
 
 export interface CorpusFile {

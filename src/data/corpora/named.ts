@@ -6,8 +6,6 @@ import type { CorpusFacts, CorpusFile, FileDivision, FileForm } from "./entry.ts
 
 /** One record of the table of corpora. */
 export interface NamedCorpus extends CorpusFacts {
-  /** How to get it when its files are not here; the shared data folder when absent. */
-  readonly get?: string;
   /** In the order of reading. Paths only: whether the files are there is asked when they are read. */
   files(): readonly CorpusFile[];
   /** What `name/part` chooses: some of the files, with facts of their own. */

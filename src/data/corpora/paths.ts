@@ -52,7 +52,6 @@ export async function corpusAtPath(
       ? "the last 5 % of each text file and 5 % of all records are held out"
       : "5 % of the documents are held out, by the hash of the text",
     files,
-    known: false,
   };
 }
 

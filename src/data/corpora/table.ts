@@ -54,7 +54,7 @@ function namedCorpus(name: string): Corpus | undefined {
 
 function opened(facts: NamedCorpus, files: Corpus["files"]): Corpus {
   const { name, source, licence, language, form, division, notice } = facts;
-  const corpus = { name, source, licence, language, form, division, files, known: true };
+  const corpus = { name, source, licence, language, form, division, files };
   return notice === undefined ? corpus : { ...corpus, notice };
 }
 

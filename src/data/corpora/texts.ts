@@ -27,7 +27,6 @@ export const TEXTS: readonly NamedCorpus[] = [
     language: "en",
     form: "a document a chapter, the table of contents left out",
     division: "chapters 133 to 135 and the epilogue, 5.4 % of the book, are held out",
-    get: "installed with Meshloom",
     files: mobyDickFiles,
   },
   {

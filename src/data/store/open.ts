@@ -6,7 +6,6 @@ import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { DataError, DiskError } from "../../core/errors.ts";
-import { formatBytes } from "../../core/text.ts";
 import { isOrphan, isTemporary, temporaryName } from "../../files/atomic.ts";
 import { diskError } from "../../files/disk.ts";
 import { statOf } from "../text/bytes.ts";
@@ -278,16 +277,4 @@ function noText({ corpus, split }: EncodeInput, { empty }: StoreFacts): DataErro
       split === undefined ? "give a file that holds text" : "give a longer text, or another corpus",
     ],
   ]);
-}
-
-/** One line for people: how much there is. */
-export function describeStore({
-  corpus,
-  split,
-  tokenizer,
-  documents,
-  tokens,
-  bytes,
-}: StoreFacts): string {
-  return `${corpus} (${split}): ${documents} documents, ${formatBytes(bytes)}, ${tokens} ${tokenizer.name} tokens`;
 }

@@ -9,8 +9,6 @@ export interface Row {
   readonly value: unknown;
   /** @throws DataError when the field is missing or no text */
   text(path: string): string;
-  /** The text of a field that may be left out: then "". */
-  textOr(path: string, otherwise: string): string;
   /** @throws DataError when the field is missing or no list of texts */
   texts(path: string): readonly string[];
   /** A number of the list at `path`, such as the index of the right choice. */
@@ -30,7 +28,6 @@ export function createRow(value: unknown, at: string): Row {
     at,
     value,
     text: (path) => wellFormed(need(path, "a text", isText), at, path),
-    textOr: (path, otherwise) => (row.has(path) ? row.text(path) : otherwise),
     texts: (path) =>
       need(path, "a list of texts", isTexts).map((text) => wellFormed(text, at, path)),
     index: (path, below) =>
