@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { filesOf, meshloom } from "./command-line.ts";
 
@@ -12,9 +13,12 @@ beforeAll(async () => {
   base = await mkdtemp(join(tmpdir(), "meshloom-bad-"));
   await writeFile(join(base, "empty.txt"), "");
   await writeFile(join(base, "short.txt"), "Call me Ishmael.");
-  await writeFile(join(base, "too-short.txt"), "Call me Ishmael. ".repeat(100));
+  await writeFile(join(base, "too-short.txt"), "Call me Ishmael. ".repeat(10));
   await writeFile(join(base, "binary.txt"), new Uint8Array(1000));
   await writeFile(join(base, "latin.txt"), Buffer.from("Caf\xe9. ".repeat(100), "latin1"));
+  await writeFile(join(base, "torn.jsonl"), '{"text": "a"}\n{"text": "b\n');
+  await writeFile(join(base, "records.jsonl"), '{"body": "a"}\n');
+  await writeFile(join(base, "cut.txt.gz"), gzipSync("Call me Ishmael.").subarray(0, 20));
   await mkdir(join(base, "folder"));
   await mkdir(join(base, "torn-run"));
   await writeFile(join(base, "torn-run/config.json"), '{"preset": "glam');
@@ -77,12 +81,39 @@ test.each<[line: string, code: number, headline: string, mark: string]>([
   [`${TRAIN} --data mobydick`, 1, 'corpus: "mobydick" is not a known corpus.', "DATA-01"],
   [`${TRAIN} --data $/none.txt`, 1, "corpus: there is no file or folder $/none.txt.", "DATA-01"],
   [`${TRAIN} --data $/folder`, 1, "corpus: the folder $/folder has no text file.", "DATA-01"],
-  [`${TRAIN} --data $/empty.txt`, 1, "corpus: $/empty.txt is empty.", "DATA-01"],
-  [`${TRAIN} --data $/short.txt`, 1, "corpus: $/short.txt has only 16 B.", "DATA-01"],
+  [`${TRAIN} --data $/empty.txt`, 1, "corpus: $/empty.txt has no text for train.", "DATA-01"],
+  [
+    `${TRAIN} --data $/short.txt`,
+    1,
+    "batches: $/short.txt has 17 tokens; it needs 257.",
+    "DATA-01",
+  ],
   [
     `${TRAIN} --data $/too-short.txt`,
     1,
-    "batches: the validation part has 85 tokens; one batch needs 257.",
+    "batches: $/too-short.txt has 163 tokens; it needs 257.",
+    "DATA-01",
+  ],
+  [`${TRAIN} --data books/moby`, 1, 'corpus: books has no part "moby".', "DATA-01"],
+  [`${TRAIN} --data $/*.json`, 1, "corpus: no file matches $/*.json.", "DATA-01"],
+  [`${TRAIN} --data $/torn.jsonl`, 1, "corpus: $/torn.jsonl line 2 is not JSON.", "DATA-01"],
+  [
+    `${TRAIN} --data $/records.jsonl`,
+    1,
+    'corpus: $/records.jsonl line 1 has no field "text".',
+    "DATA-01",
+  ],
+  [`${TRAIN} --data $/cut.txt.gz`, 1, "corpus: $/cut.txt.gz is a damaged gzip file.", "DATA-01"],
+  [
+    `${TRAIN} --data moby-dick:0.5,books:0.6`,
+    1,
+    "data: the weights of moby-dick:0.5,books:0.6 add up to 1.1, not 1.",
+    "DATA-01",
+  ],
+  [
+    `${TRAIN} --data moby-dick:0.5,books`,
+    1,
+    'data: "moby-dick:0.5,books": books has no weight, others have one.',
     "DATA-01",
   ],
   [
@@ -153,10 +184,9 @@ test("the whole text says what to do", async () => {
   `);
   expect(await failure(`${TRAIN} --data $/too-short.txt`)).toMatchInlineSnapshot(`
     "exit 1
-    batches: the validation part has 85 tokens; one batch needs 257.
-      batch     8 rows of 32 positions, and 1 token more for the last target
-      corpus    1700 tokens, validationFraction 0.05
-      fix       use a text of 5140 tokens or more, or a smaller batch or length    [DATA-01]"
+    batches: $/too-short.txt has 163 tokens; it needs 257.
+      needs    8 rows of 32 positions, and 1 token more for the last target
+      fix      give a longer text, a smaller batch or length, or pack short documents    [DATA-01]"
   `);
 });
 

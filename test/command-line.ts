@@ -40,12 +40,15 @@ export async function meshloom(...words: readonly string[]): Promise<Ended> {
     onStop: () => () => {},
   };
   const code = await main(words, host);
-  return { code, out: out.join(""), err: withoutCompileNotes(err.join("")) };
+  return { code, out: out.join(""), err: withoutSlowNotes(err.join("")) };
 }
 
-/** What was compiled is said only where it took long, so it is no part of what a test expects. */
-function withoutCompileNotes(text: string): string {
-  return text.replace(/^(compiled|found) .* equations in .*\n/gm, "");
+/** What was compiled or encoded is said only where it took long, so it is no part of what a test expects. */
+function withoutSlowNotes(text: string): string {
+  return text.replace(
+    /^((compiled|found) .* equations in | *\d+\/\d+ KiB .*encoding |encoded ).*\n/gm,
+    "",
+  );
 }
 
 export interface Started {
@@ -80,7 +83,7 @@ export function startMeshloom(
     tell(piece.toString());
   });
   const ended = new Promise<Ended>((done) => {
-    child.on("close", (code) => done({ code, out, err: withoutCompileNotes(err) }));
+    child.on("close", (code) => done({ code, out, err: withoutSlowNotes(err) }));
   });
   const until = (wanted: (text: string) => boolean) =>
     new Promise<void>((done) => {

@@ -4,7 +4,7 @@ import { cpus, freemem, totalmem } from "node:os";
 import type { Tensor } from "../core/tensor.ts";
 import { tensor } from "../core/tensor.ts";
 import { formatBytes } from "../core/text.ts";
-import { listCorpora } from "../data/corpus.ts";
+import { listCorpora } from "../data/corpora/table.ts";
 import type { Engine } from "../engines/engine.ts";
 import { jit } from "../engines/jit.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";

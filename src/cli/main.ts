@@ -27,6 +27,10 @@ export const COMMANDS: CommandList = {
     summary: "Show a preset's parameters, sizes, cost and memory",
     load: () => import("./describe.ts"),
   },
+  data: {
+    summary: "List the corpora with their licences, or show what is in one",
+    load: () => import("./data.ts"),
+  },
   bench: {
     summary: "Time parts of the system, against PyTorch and other peers",
     commands: BENCHES,

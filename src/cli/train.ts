@@ -3,9 +3,13 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatCount, formatSeconds } from "../core/text.ts";
-import { createBatches } from "../data/batches.ts";
-import { type Corpus, openCorpus } from "../data/corpus.ts";
 import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import {
+  describeData,
+  noticesOf,
+  openTrainingData,
+  type TrainingData,
+} from "../data/training-data.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { readConfigFile } from "../train/config-file.ts";
 import { familyOf, openPreset } from "../train/families.ts";
@@ -15,6 +19,7 @@ import { describeTraining } from "../train/recipe.ts";
 import { openRun } from "../train/run-folder.ts";
 import { type Command, defineCommand } from "./command.ts";
 import type { CommandContext } from "./context.ts";
+import { showEncoding } from "./encoding.ts";
 import { createProgress } from "./progress.ts";
 import { versionFacts } from "./version.ts";
 
@@ -31,7 +36,28 @@ export const command: Command = defineCommand({
     data: {
       type: "string",
       default: "moby-dick",
-      help: "a corpus by name, or a path to a text file or folder",
+      help: "a corpus by name (meshloom data), a file, folder or glob; several with shares: books:0.7,notes.txt:0.3",
+    },
+    packed: {
+      type: "flag",
+      default: false,
+      help: "put whole documents side by side in a sequence; they cannot see each other",
+    },
+    field: {
+      type: "string",
+      default: "text",
+      help: "the field of JSON records that holds the text, with dots into objects",
+    },
+    separator: {
+      type: "string",
+      default: undefined,
+      help: "what stands between documents of a text file; each file is one document when absent",
+    },
+    invalid: {
+      type: "choice",
+      choices: ["stop", "replace"],
+      default: "stop",
+      help: "at bytes that are no UTF-8: stop, or put U+FFFD there",
     },
     out: {
       type: "string",
@@ -137,18 +163,25 @@ export const command: Command = defineCommand({
   async run(options, context) {
     const file = options.config === undefined ? undefined : await readConfigFile(options.config);
     const model = await openPreset(options.preset, { ...options, file });
-    const corpus = await openCorpus(options.data);
     const tokenizer = byteTokenizer;
-    const tokens = tokenizer.encode(new TextDecoder().decode(corpus.bytes));
     const { batch, length, steps } = model.training;
-    const batches = createBatches({
-      tokens,
+    const encoding = showEncoding(context);
+    const data = await openTrainingData({
+      data: options.data,
+      field: options.field,
+      separator: options.separator,
+      onInvalid: options.invalid,
+      tokenizer,
+      vocab: model.vocab,
       batch,
       length,
       seed: options.seed,
-      validationFraction: 0.05,
-    });
-    const config = await runConfig(options, model, tokenizer, corpus);
+      packed: options.packed,
+      onProgress: encoding.onProgress,
+      onNotice: context.log,
+    }).finally(encoding.end);
+    const bits = (nats: number) => bitsPerByte(nats, data);
+    const config = await runConfig(options, model, tokenizer, data);
     const engine = await createOnnxEngine();
     // Asked for before the folder is taken: from here on, Ctrl-C must end in order.
     const { signal } = context;
@@ -158,12 +191,8 @@ export const command: Command = defineCommand({
       for (const note of run.notes) context.log(note);
       for (const { key, before, now } of run.changes)
         context.log(`${key} was ${JSON.stringify(before)}, now ${JSON.stringify(now)}`);
-      introduce(
-        context,
-        model,
-        `${corpus.name}, ${formatCount(tokens.length)} ${tokenizer.name} tokens`,
-        folder,
-      );
+      for (const line of noticesOf(data)) context.log(line);
+      introduce(context, model, describeData(data), folder);
       const progress = createProgress({
         total: steps,
         unit: "steps",
@@ -175,7 +204,7 @@ export const command: Command = defineCommand({
       const result = await trainLoop({
         model,
         tokenizer,
-        batches,
+        batches: data.batches,
         run,
         seed: options.seed,
         steps,
@@ -222,13 +251,14 @@ export const command: Command = defineCommand({
       }
     } finally {
       await run.close();
+      data.close();
     }
   },
 });
 
-/** Bits per byte from nats per byte-token. */
-function bits(nats: number): number {
-  return nats / Math.LN2;
+/** Bits per byte of text, from nats per token. */
+function bitsPerByte(nats: number, { heldOut }: TrainingData): number {
+  return ((nats / Math.LN2) * heldOut.tokens) / heldOut.bytes;
 }
 
 function jsonStep({
@@ -242,10 +272,18 @@ function jsonStep({
 }
 
 async function runConfig(
-  options: { readonly preset: string; readonly seed: number; readonly saveEvery: number },
+  options: {
+    readonly preset: string;
+    readonly seed: number;
+    readonly data: string;
+    readonly packed: boolean;
+    readonly field: string;
+    readonly separator: string | undefined;
+    readonly invalid: string;
+  },
   model: LanguageModel,
   tokenizer: Tokenizer,
-  corpus: Corpus,
+  { sha256 }: TrainingData,
 ) {
   return {
     preset: options.preset,
@@ -253,8 +291,12 @@ async function runConfig(
     model: model.model,
     training: model.training,
     data: {
-      name: corpus.name,
-      sha256: corpus.sha256,
+      name: options.data,
+      sha256,
+      packed: options.packed,
+      field: options.field,
+      separator: options.separator ?? null,
+      invalid: options.invalid,
       tokenizer: tokenizer.name,
       length: model.training.length,
       batch: model.training.batch,

@@ -95,12 +95,15 @@ describe("createBatches", () => {
       fc.property(options, (o) => {
         const batches = createBatches(o);
         const steps = Array.from({ length: 2 * batches.stepsPerEpoch }, (_, i) => batches.train(i));
-        for (const { tokens, targets } of [...steps, ...batches.validation()]) {
-          expect(targets).toEqual(tokens.map((t) => t + 1));
+        const held = [...batches.validation()];
+        for (const { tokens, targets } of [...steps, ...held]) {
+          const padding = (i: number) => targets[i] === -1;
+          expect([...targets]).toEqual([...tokens].map((t, i) => (padding(i) ? -1 : t + 1)));
           expect(tokens.length).toBe(o.batch * o.length);
         }
         const last = Math.max(...steps.flatMap((b) => [...b.targets]));
-        const first = Math.min(...batches.validation().flatMap((b) => [...b.tokens]));
+        const real = held.flatMap((b) => [...b.tokens].filter((_, i) => b.targets[i] !== -1));
+        const first = Math.min(...real, Number.POSITIVE_INFINITY);
         expect(last).toBeLessThan(batches.trainTokens);
         expect(first).toBeGreaterThanOrEqual(batches.trainTokens);
       }),
@@ -136,9 +139,9 @@ describe("createBatches", () => {
       validationFraction: 0.5,
       validationBatches: 4,
     });
-    const firsts = batches.validation().map((b) => b.tokens[0]);
-    // 249 batches fit into 5000 tokens; 0, 62, 124 and 186 are taken.
-    expect(firsts).toEqual([5000, 6240, 7480, 8720]);
+    const firsts = [...batches.validation()].map((b) => b.tokens[0]);
+    // 4999 targets make 250 batches; 0, 62, 125 and 187 are taken.
+    expect(firsts).toEqual([5000, 6240, 7500, 8740]);
   });
 
   it("says how many tokens are missing", () => {

@@ -1,135 +1,186 @@
 /**
  * @file Language-model batches as a pure function of (seed, step).
  *
- * Nothing is kept between steps, so a resumed run asks for step k and has it at once: the epoch's
- * order is a permutation that can be entered anywhere, and its windows lie on a grid whose start
- * moves from epoch to epoch, so that the cuts fall on other words each time.
+ * Nothing is kept between steps, so a resumed run asks for step k and has it at once.
  */
 
 import { ConfigError, DataError } from "../core/errors.ts";
-import { drawBelow, permutation } from "./permutation.ts";
+import { asOneDocument, evaluationOf } from "./rows/evaluation.ts";
+import { type MixedCorpus, mixRows } from "./rows/mixture.ts";
+import { packedRows } from "./rows/packed.ts";
+import { type BatchArrays, emptyBatch, type RowStream } from "./rows/row-stream.ts";
+import { type WindowRows, windowRows } from "./rows/windows.ts";
+import { type DocumentSource, partOf, type TokenSource, tokensInMemory } from "./store/source.ts";
 
-/** `targets` are the `tokens` one position later. */
-export interface Batch {
-  /** `[batch, pos]` */
-  readonly tokens: Int32Array;
-  /** `[batch, pos]` */
-  readonly targets: Int32Array;
-  /** Which pass over the corpus; 0 for validation. */
+/** Rows `[batch, pos]`; `targets` are the `tokens` one position later, −1 where there is nothing to predict. */
+export interface Batch extends BatchArrays {
+  /** Which pass over the corpus, of a mixture the fewest; 0 for validation. */
   readonly epoch: number;
-}
-
-export interface BatchOptions {
-  /** `[token]` the whole corpus */
-  readonly tokens: Int32Array;
-  /** Rows per batch. */
-  readonly batch: number;
-  /** Positions per row. */
-  readonly length: number;
-  readonly seed: number;
-  /** Share of the text, from its end, kept for validation; 0 to below 1. */
-  readonly validationFraction: number;
-  /** At most this many validation batches, spread over the validation part; 8 when absent. */
-  readonly validationBatches?: number;
 }
 
 export interface Batches {
   /** @param step - from 0 */
   train(step: number): Batch;
-  /** The same batches each time; empty when `validationFraction` is 0. */
-  validation(): readonly Batch[];
+  /** The same batches each time, made one by one; none when nothing is held out. */
+  validation(): Iterable<Batch>;
+  /** Steps of one pass; of a mixture, until each corpus was passed once. */
   readonly stepsPerEpoch: number;
+}
+
+interface Sizes {
+  /** Rows per batch. */
+  readonly batch: number;
+  /** Positions per row. */
+  readonly length: number;
+  readonly seed: number;
+  /** At most this many validation batches, at even distances over what is held out; 8 when absent. */
+  readonly validationBatches?: number | undefined;
+}
+
+export interface BatchOptions extends Sizes {
+  /** `[token]` the whole corpus */
+  readonly tokens: Int32Array | TokenSource;
+  /** Share of the text, from its end, kept for validation; 0 to below 1. */
+  readonly validationFraction: number;
+}
+
+/** Batches of one text. */
+export interface TextBatches extends Batches {
   /** Tokens before this index are for training, the others for validation. */
   readonly trainTokens: number;
   /** Where the rows of a training step start in the corpus; the rows hold `length + 1` tokens. */
   trainStarts(step: number): { readonly epoch: number; readonly starts: readonly number[] };
 }
 
+const VALIDATION_BATCHES = 8;
+
 /**
- * Windows of `length + 1` tokens that overlap by one, so each token between is a target once.
+ * Batches of one text in windows that overlap by one token, so each token between is a target once.
  *
- * An epoch has `stepsPerEpoch · batch` windows, each used once. The few tokens that fill no whole
- * batch are left out; which ones, changes with the epoch's offset.
+ * An epoch has `stepsPerEpoch · batch` windows, each used once.
  *
  * @throws DataError when the train or the validation part is too short for one batch
  * @throws ConfigError when an option is out of its range
  */
-export function createBatches(options: BatchOptions): Batches {
-  checkOptions(options);
-  const { tokens, batch, length, seed, validationFraction } = options;
+export function createBatches(options: BatchOptions): TextBatches {
+  checkSizes(options);
+  checkFraction(options.validationFraction);
+  const { batch, length, seed, validationFraction } = options;
+  const tokens =
+    options.tokens instanceof Int32Array ? tokensInMemory(options.tokens) : options.tokens;
   const trainTokens = Math.floor(tokens.length * (1 - validationFraction));
   const needed = batch * length + 1;
-  if (trainTokens < needed) throw tooShort("train", trainTokens, options);
-  const validationTokens = tokens.length - trainTokens;
-  if (validationFraction > 0 && validationTokens < needed) {
-    throw tooShort("validation", validationTokens, options);
+  if (trainTokens < needed) throw tooShort("train", trainTokens, tokens.length, options);
+  const heldOut = tokens.length - trainTokens;
+  if (validationFraction > 0 && heldOut < needed) {
+    throw tooShort("validation", heldOut, tokens.length, options);
   }
-
-  const stepsPerEpoch = epochSteps(trainTokens, batch, length);
-  const trainStarts = (step: number) => {
-    checkWhole("step", step, 0);
-    const epoch = Math.floor(step / stepsPerEpoch);
-    const windows = stepsPerEpoch * batch;
-    const offset = drawBelow(trainTokens - windows * length, seed, epoch);
-    const windowAt = permutation(windows, seed, epoch);
-    const first = (step % stepsPerEpoch) * batch;
-    const starts = Array.from({ length: batch }, (_, i) => offset + windowAt(first + i) * length);
-    return { epoch, starts };
-  };
+  const rows = windowRows(partOf(tokens, 0, trainTokens), { length, key: [seed], multiple: batch });
+  const held = asOneDocument(partOf(tokens, trainTokens, tokens.length));
   return {
-    stepsPerEpoch,
+    ...trainingOf(rows, batch),
     trainTokens,
-    trainStarts,
-    train: (step) => {
-      const { epoch, starts } = trainStarts(step);
-      return cutBatch(tokens, starts, length, epoch);
-    },
-    validation: () =>
-      validationStarts(options, trainTokens).map((starts) => cutBatch(tokens, starts, length, 0)),
+    validation: () => (validationFraction === 0 ? [] : validationOf([held], false, options)),
+    trainStarts: (step) => startsOf(rows, step, batch),
   };
+}
+
+export interface CorpusPart {
+  readonly name: string;
+  readonly train: DocumentSource;
+  /** What is held out; none when absent. */
+  readonly validation?: DocumentSource | undefined;
+  /** Share of the rows, above 0. */
+  readonly weight: number;
+}
+
+export interface CorpusBatchOptions extends Sizes {
+  readonly corpora: readonly CorpusPart[];
+  /** Documents side by side in a row, which cannot see each other; else each corpus is one long text. */
+  readonly packed: boolean;
+}
+
+/** What a mixture or a packed corpus adds. */
+export interface CorpusBatches extends Batches {
+  /** Passes over each corpus before `step`. */
+  epochs(step: number): readonly number[];
+  /** Share of the places of a row that are padding; 0 when not packed. */
+  readonly waste: number;
 }
 
 /**
- * One window's length of tokens is left free where the corpus has room, so that the offset can
- * take every phase of the grid. At least one step.
+ * Batches of one corpus or of several by weight.
+ *
+ * @throws DataError when a corpus is too short for one sequence, or has nothing to predict
+ * @throws ConfigError when an option is out of its range
  */
-function epochSteps(trainTokens: number, batch: number, length: number): number {
-  return Math.max(1, Math.floor((trainTokens - length) / (batch * length)));
-}
-
-/** The starts of each validation batch; a bounded choice takes batches at even distances. */
-function validationStarts(options: BatchOptions, from: number): number[][] {
-  const { tokens, batch, length, validationFraction, validationBatches = 8 } = options;
-  if (validationFraction === 0) return [];
-  const all = Math.floor((tokens.length - from - 1) / (batch * length));
-  const used = Math.min(all, validationBatches);
-  return Array.from({ length: used }, (_, index) => {
-    const first = from + Math.floor((index * all) / used) * batch * length;
-    return Array.from({ length: batch }, (_, row) => first + row * length);
+export function createCorpusBatches(options: CorpusBatchOptions): CorpusBatches {
+  checkSizes(options);
+  const { batch, length, seed, packed, corpora } = options;
+  const wastes: number[] = [];
+  const mixed: MixedCorpus[] = corpora.map(({ name, train, weight }, index) => {
+    // One corpus alone has the keys that it always had.
+    const key = corpora.length === 1 ? [seed] : [seed, index];
+    if (!packed) {
+      const multiple = corpora.length === 1 ? batch : 1;
+      checkLength(name, train.length, multiple * length + 1, options);
+      return { name, weight, rows: windowRows(train, { length, key, multiple }) };
+    }
+    const rows = packedRows(train, { length, key });
+    checkLength(name, rows.plan.targets, 1, options);
+    wastes.push(rows.plan.waste * weight);
+    return { name, weight, rows };
   });
+  const mixture = mixRows(mixed, seed);
+  const held = corpora.flatMap(({ validation }) => (validation === undefined ? [] : [validation]));
+  return {
+    ...trainingOf(mixed.length === 1 && mixed[0] !== undefined ? mixed[0].rows : mixture, batch),
+    waste: wastes.reduce((sum, waste) => sum + waste, 0),
+    epochs: (step) =>
+      mixture
+        .counts(step * batch)
+        .map((count, index) => count / (mixed[index]?.rows.rowsPerEpoch ?? 1)),
+    validation: () => validationOf(held, packed, options),
+  };
 }
 
-function cutBatch(
-  tokens: Int32Array,
-  starts: readonly number[],
-  length: number,
-  epoch: number,
-): Batch {
-  const inputs = new Int32Array(starts.length * length);
-  const targets = new Int32Array(starts.length * length);
-  starts.forEach((start, row) => {
-    inputs.set(tokens.subarray(start, start + length), row * length);
-    targets.set(tokens.subarray(start + 1, start + 1 + length), row * length);
-  });
-  return { tokens: inputs, targets, epoch };
+function trainingOf(rows: RowStream, batch: number): Pick<Batches, "train" | "stepsPerEpoch"> {
+  return {
+    stepsPerEpoch: Math.ceil(rows.rowsPerEpoch / batch),
+    train: (step) => {
+      checkWhole("step", step, 0);
+      const arrays = emptyBatch(batch, rows.length, rows.packed);
+      for (let at = 0; at < batch; at++) rows.fill(step * batch + at, arrays, at);
+      return { ...arrays, epoch: rows.epochOf(step * batch) };
+    },
+  };
 }
 
-function checkOptions(options: BatchOptions): void {
+function startsOf(rows: WindowRows, step: number, batch: number) {
+  checkWhole("step", step, 0);
+  const starts = Array.from({ length: batch }, (_, i) => rows.startOf(step * batch + i));
+  return { epoch: rows.epochOf(step * batch), starts };
+}
+
+function* validationOf(
+  sources: readonly DocumentSource[],
+  packed: boolean,
+  { batch, length, validationBatches = VALIDATION_BATCHES }: Sizes,
+): Generator<Batch> {
+  for (const source of sources) {
+    const evaluation = evaluationOf(source, { batch, length, packed, batches: validationBatches });
+    for (const arrays of evaluation.batches()) yield { ...arrays, epoch: 0 };
+  }
+}
+
+function checkSizes(options: Sizes): void {
   checkWhole("batch", options.batch, 1);
   checkWhole("length", options.length, 1);
   checkWhole("seed", options.seed, 0);
-  checkWhole("validationBatches", options.validationBatches ?? 8, 1);
-  const fraction = options.validationFraction;
+  checkWhole("validationBatches", options.validationBatches ?? VALIDATION_BATCHES, 1);
+}
+
+function checkFraction(fraction: number): void {
   if (fraction >= 0 && fraction < 1) return;
   throw new ConfigError("CONFIG-01", `batches: validationFraction is ${fraction}.`, [
     ["range", "0 to below 1"],
@@ -144,8 +195,29 @@ function checkWhole(name: string, value: number, least: number): void {
   ]);
 }
 
-function tooShort(part: "train" | "validation", has: number, options: BatchOptions): DataError {
-  const { batch, length, tokens, validationFraction } = options;
+function checkLength(name: string, has: number, needed: number, options: CorpusBatchOptions): void {
+  if (has >= needed) return;
+  const { batch, length, packed, corpora } = options;
+  if (packed) {
+    throw new DataError("DATA-01", `batches: ${name} has nothing to predict.`, [
+      ["found", "no document of more than one token"],
+      ["fix", "give texts of more than one token, or train without packing"],
+    ]);
+  }
+  const rows = corpora.length === 1 ? `${batch} rows` : "1 row";
+  throw new DataError("DATA-01", `batches: ${name} has ${has} tokens; it needs ${needed}.`, [
+    ["needs", `${rows} of ${length} positions, and 1 token more for the last target`],
+    ["fix", "give a longer text, a smaller batch or length, or pack short documents"],
+  ]);
+}
+
+function tooShort(
+  part: "train" | "validation",
+  has: number,
+  all: number,
+  options: BatchOptions,
+): DataError {
+  const { batch, length, validationFraction } = options;
   const needed = batch * length + 1;
   const share = part === "train" ? 1 - validationFraction : validationFraction;
   const total = Math.ceil(needed / share);
@@ -154,7 +226,7 @@ function tooShort(part: "train" | "validation", has: number, options: BatchOptio
     `batches: the ${part} part has ${has} tokens; one batch needs ${needed}.`,
     [
       ["batch", `${batch} rows of ${length} positions, and 1 token more for the last target`],
-      ["corpus", `${tokens.length} tokens, validationFraction ${validationFraction}`],
+      ["corpus", `${all} tokens, validationFraction ${validationFraction}`],
       ["fix", `use a text of ${total} tokens or more, or a smaller batch or length`],
     ],
   );

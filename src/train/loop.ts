@@ -150,11 +150,15 @@ async function startState({
   return stateFrom(state, tensors, `${run.path}, step ${step}`);
 }
 
-function tensorsOfBatch({ tokens, targets }: Batch, { training }: LanguageModel): TokenBatch {
-  const dims = [training.batch, training.length];
+function tensorsOfBatch(batch: Batch, { training }: LanguageModel): TokenBatch {
+  const tensor = (data: Int32Array) =>
+    fromData("int32", [training.batch, training.length], data, "batch pos");
+  const { segments, positions } = batch;
   return {
-    tokens: fromData("int32", dims, tokens, "batch pos"),
-    targets: fromData("int32", dims, targets, "batch pos"),
+    tokens: tensor(batch.tokens),
+    targets: tensor(batch.targets),
+    ...(segments === undefined ? {} : { segments: tensor(segments) }),
+    ...(positions === undefined ? {} : { positions: tensor(positions) }),
   };
 }
 

@@ -148,7 +148,8 @@ describe("a damaged checkpoint", () => {
       "exit 1
       training.steps was 6, now 8
       glam-pico: 39.33K parameters, 31.14K used by each token
-      data: moby-dick, 1.216M byte tokens; run folder: $/run
+      training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
+      data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/run
       checkpoint: no checkpoint in $/run/checkpoints verifies.
         tried    passed over step 6: checkpoint: $/run/checkpoints/00000006/state.safetensors has changed since it was written.
         fix      go on from another checkpoint of this run, or start again with another --out    [CHECKPOINT-01]"
@@ -174,7 +175,8 @@ describe("a damaged checkpoint", () => {
       "exit 1
       training.steps was 6, now 8
       glam-pico: 39.33K parameters, 31.14K used by each token
-      data: moby-dick, 1.216M byte tokens; run folder: $/run
+      training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
+      data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/run
       checkpoint: it is of another model.
         checkpoint    $/run, step 6
         found         "params/embedding" is float32[128, 32]
@@ -195,7 +197,8 @@ describe("a loss that is not finite", () => {
     expect(said.replace(notice, "")).toMatchInlineSnapshot(`
       "exit 1
       glam-pico: 39.33K parameters, 31.14K used by each token
-      data: moby-dick, 1.216M byte tokens; run folder: $/diverged
+      training: adafactor; inverse square root 1e+30, from step 100; global-norm at most 1
+      data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/diverged
       train: 10 steps in a row were not finite; stopped.
         last loss        …
         gradient norm    NaN
@@ -245,7 +248,8 @@ describe.skipIf(skipped !== undefined)(
       expect(await ending(...train(out))).toMatchInlineSnapshot(`
         "exit 1
         glam-pico: 39.33K parameters, 31.14K used by each token
-        data: moby-dick, 1.216M byte tokens; run folder: $/disk/run
+        training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
+        data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/disk/run
         checkpoint: cannot write $/disk/run/checkpoints/00000004: the disk is full.
           cause    ENOSPC: no space left on device, write
           fix      free some space or choose another folder with --out, then go on with --resume    [DISK-01]"
