@@ -2,18 +2,16 @@
 
 import { DataError } from "../../core/errors.ts";
 import type { DecodeOptions, EncodeOptions, TextStream, Tokenizer } from "../tokenizer.ts";
-import { type SectionsOf, sectionsBy } from "./added-tokens.ts";
-import { bpeModel, type WordModel } from "./bpe-model.ts";
 import { fingerprintOf } from "./canonical.ts";
 import { byteDecodingOf, byteStream, lossyDecoder } from "./decoding.ts";
 import { type Component, damaged, readTokenizerFile, type TokenizerFile } from "./file.ts";
+import { ownEncoder } from "./own-encoder.ts";
 import { type ThroughPackage, throughPackage } from "./package-tokenizer.ts";
 import { patternsOf, safePattern } from "./patterns.ts";
-import { type Pipeline, pipelineOf } from "./pipeline.ts";
+import { pipelineOf } from "./pipeline.ts";
 import { rolesOf } from "./roles.ts";
 import { wholeSplitter } from "./splitting.ts";
-import { unigramModel } from "./unigram-model.ts";
-import { unsliced, wellFormed } from "./word-counts.ts";
+import { wellFormed } from "./word-counts.ts";
 
 export interface FileTokenizer extends Tokenizer {
   /** `BPE`, `Unigram`, `WordPiece` or `WordLevel`. */
@@ -63,7 +61,8 @@ export function openTokenizerJson(
   const around = affixesOf(file.postProcessor, file, name);
   const encodeText =
     pipeline === undefined
-      ? (outside as ThroughPackage).encode
+      ? (given: string, parseSpecial: boolean) =>
+          Int32Array.from((outside as ThroughPackage).encode(given, parseSpecial))
       : ownEncoder(file, pipeline, specialIds);
 
   const pieceOf = (id: number): string => {
@@ -95,7 +94,7 @@ export function openTokenizerJson(
     ...rolesOf(special, config),
     encode(given, { addSpecial = false, parseSpecial = false }: EncodeOptions = {}) {
       const ids = encodeText(wellFormed(given), parseSpecial);
-      if (!addSpecial) return Int32Array.from(ids);
+      if (!addSpecial) return ids;
       return Int32Array.from([...around.before, ...ids, ...around.after]);
     },
     decode(ids, options) {
@@ -120,72 +119,6 @@ export function openTokenizerJson(
     json: () => text,
     fingerprint: () => fingerprintOf(file.value),
   };
-}
-
-/** A word is remembered up to this length, and this many words. */
-const LONGEST_REMEMBERED = 64;
-const MOST_REMEMBERED = 1 << 17;
-
-type Encode = (text: string, parseSpecial: boolean) => Iterable<number>;
-
-function ownEncoder(file: TokenizerFile, pipeline: Pipeline, special: ReadonlySet<number>): Encode {
-  const { model } = file;
-  const words: WordModel =
-    model.type === "Unigram"
-      ? unigramModel(model, pipeline.byteLevel, special)
-      : bpeModel(
-          model as Extract<TokenizerFile["model"], { type: "BPE" }>,
-          pipeline.byteLevel,
-          special,
-        );
-  const plain: SectionsOf = sectionsBy(file.added.filter((token) => !token.special));
-  const all: SectionsOf = sectionsBy(file.added);
-  const known = new Map<string, readonly number[]>();
-  const learn = (word: string): readonly number[] => {
-    const ids = words(word);
-    if (word.length <= LONGEST_REMEMBERED) {
-      if (known.size >= MOST_REMEMBERED) known.clear();
-      known.set(unsliced(word), ids);
-    }
-    return ids;
-  };
-  return (text, parseSpecial) => {
-    const out = new IdList(text.length >> 2);
-    const emit = (word: string): void => {
-      const ids = known.get(word) ?? learn(word);
-      for (let i = 0; i < ids.length; i++) out.push(ids[i] as number);
-    };
-    let first = true;
-    for (const section of (parseSpecial ? all : plain)(text)) {
-      if (section.id !== undefined) out.push(section.id);
-      else pipeline.split(pipeline.prepare(section.text, first), emit);
-      first = false;
-    }
-    return out.ids();
-  };
-}
-
-/** Ids in a typed array that grows. */
-class IdList {
-  #ids: Int32Array;
-  #size = 0;
-
-  constructor(expected: number) {
-    this.#ids = new Int32Array(expected + 16);
-  }
-
-  push(id: number): void {
-    if (this.#size === this.#ids.length) {
-      const more = new Int32Array(2 * this.#size);
-      more.set(this.#ids);
-      this.#ids = more;
-    }
-    this.#ids[this.#size++] = id;
-  }
-
-  ids(): Int32Array {
-    return this.#ids.slice(0, this.#size);
-  }
 }
 
 interface Affixes {

@@ -110,7 +110,7 @@ function splittingOf(
 /** Splits what another splitter has split. */
 function chained(first: Splitter, second: Splitter): Splitter {
   if (first === dontSplit) return second;
-  return (text, emit) => first(text, (word) => second(word, emit));
+  return (text, emit) => first(text, (whole, start, end) => second(whole.slice(start, end), emit));
 }
 
 function patternSplitter(part: Component, name: string): Splitter | undefined {

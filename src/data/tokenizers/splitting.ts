@@ -6,8 +6,13 @@
  * space becomes `▁`, and a word begins at each of them.
  */
 
+import { gpt2WordEnd, gpt4WordEnd, type WordEnd } from "./ascii-words.ts";
+
+/** A word by its place: the characters of `text` from `start` up to `end`. */
+export type Span<Result = void> = (text: string, start: number, end: number) => Result;
+
 /** Calls `emit` with each word of a text, in order; together they are the text. */
-export type Splitter = (text: string, emit: (word: string) => void) => void;
+export type Splitter = (text: string, emit: Span) => void;
 
 export const SPLITTINGS = ["gpt2", "gpt4", "metaspace"] as const;
 export type Splitting = (typeof SPLITTINGS)[number];
@@ -19,8 +24,15 @@ const GPT2_SOURCE = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\
 const GPT4_SOURCE = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 const QWEN_SOURCE = GPT4_SOURCE.replace(String.raw`\p{N}{1,3}`, String.raw`\p{N}`);
 
-/** Patterns whose alternatives take every character, so that one word begins where the last ended. */
-const WHOLE_PATTERNS = [GPT2_SOURCE, GPT4_SOURCE, QWEN_SOURCE];
+/**
+ * Patterns whose alternatives take every character, so that one word begins where the last ended; with
+ * what is known of them in ASCII.
+ */
+const WHOLE_PATTERNS: ReadonlyMap<string, WordEnd> = new Map([
+  [GPT2_SOURCE, gpt2WordEnd],
+  [GPT4_SOURCE, gpt4WordEnd],
+  [QWEN_SOURCE, () => -1],
+]);
 
 /** The pattern of a splitting as `tokenizer.json` writes it. */
 export function patternSource(splitting: "gpt2" | "gpt4"): string {
@@ -29,12 +41,13 @@ export function patternSource(splitting: "gpt2" | "gpt4"): string {
 
 /** The splitter of a pattern that is known to take every character; undefined for any other pattern. */
 export function wholeSplitter(source: string): Splitter | undefined {
-  return WHOLE_PATTERNS.includes(source) ? splitByWhole(translated(source)) : undefined;
+  const inAscii = WHOLE_PATTERNS.get(source);
+  return inAscii === undefined ? undefined : splitByWhole(translated(source), inAscii);
 }
 
 export function splitterOf(splitting: Splitting): Splitter {
-  if (splitting === "metaspace") return splitAtMeta;
-  return splitByWhole(translated(patternSource(splitting)));
+  const source = splitting === "metaspace" ? "" : patternSource(splitting);
+  return wholeSplitter(source) ?? splitAtMeta;
 }
 
 /**
@@ -47,7 +60,7 @@ export const splitAtMeta: Splitter = (text, emit) => {
   while (start < text.length) {
     const next = text.indexOf(META, start + 1);
     const end = next < 0 ? text.length : next;
-    emit(text.slice(start, end));
+    emit(text, start, end);
     start = end;
   }
 };
@@ -60,25 +73,28 @@ export const splitAtMetaRuns: Splitter = (text, emit) => {
     while (text[at] === META) at++;
     const next = text.indexOf(META, at);
     const end = next < 0 ? text.length : next;
-    emit(text.slice(start, end));
+    emit(text, start, end);
     start = end;
   }
 };
 
 /** The whole text as one word. */
 export const dontSplit: Splitter = (text, emit) => {
-  if (text !== "") emit(text);
+  if (text !== "") emit(text, 0, text.length);
 };
 
-function splitByWhole(pattern: RegExp): Splitter {
+function splitByWhole(pattern: RegExp, inAscii: WordEnd): Splitter {
   return (text, emit) => {
     let start = 0;
     while (start < text.length) {
-      // `test` makes no match object; where the match began is known.
-      pattern.lastIndex = start;
-      pattern.test(text);
-      const end = pattern.lastIndex;
-      emit(text.slice(start, end));
+      let end = inAscii(text, start);
+      if (end < 0) {
+        // `test` makes no match object; where the match began is known.
+        pattern.lastIndex = start;
+        pattern.test(text);
+        end = pattern.lastIndex;
+      }
+      emit(text, start, end);
       start = end;
     }
   };
@@ -90,11 +106,11 @@ export function splitByPattern(pattern: RegExp): Splitter {
     let start = 0;
     for (const match of text.matchAll(pattern)) {
       if (match[0] === "") continue;
-      if (match.index > start) emit(text.slice(start, match.index));
-      emit(match[0]);
+      if (match.index > start) emit(text, start, match.index);
       start = match.index + match[0].length;
+      emit(text, match.index, start);
     }
-    if (start < text.length) emit(text.slice(start));
+    if (start < text.length) emit(text, start, text.length);
   };
 }
 

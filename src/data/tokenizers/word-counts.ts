@@ -1,12 +1,11 @@
 /** @file How often each word occurs in a stream of texts, in bounded memory. */
 
 import { DataError } from "../../core/errors.ts";
-import { META, type Splitter, type Splitting, splitterOf } from "./splitting.ts";
+import { META, type Span, type Splitting, splitterOf } from "./splitting.ts";
+import { WordTable } from "./word-table.ts";
 
 /** A word is cut where it gets longer than this: one endless run must not slow every merge. */
 const LONGEST_WORD = 4096;
-/** V8 keeps the whole text alive for a slice of this length or more. */
-const SLICE_LENGTH = 13;
 const DEFAULT_MOST_WORDS = 4_000_000;
 
 export interface WordCounts {
@@ -39,37 +38,43 @@ export async function countWords(
   texts: AsyncIterable<string> | Iterable<string>,
   { splitting, normalise, mostWords = DEFAULT_MOST_WORDS, onText }: CountingRules,
 ): Promise<WordCounts> {
-  const counts = new Map<string, number>();
-  const split: Splitter = splitterOf(splitting);
+  const split = splitterOf(splitting);
+  let words = new WordTable();
+  let times: number[] = [];
   let floor = 0;
   let seen = 0;
   let characters = 0;
-  const count = (word: string): void => {
-    if (word.length > LONGEST_WORD) {
-      for (const part of cut(word)) count(part);
+  const count: Span = (text, start, end) => {
+    if (end - start > LONGEST_WORD) {
+      const middle = start + LONGEST_WORD;
+      const cut = isLowSurrogate(text, middle) ? middle - 1 : middle;
+      count(text, start, cut);
+      count(text, cut, end);
       return;
     }
-    const known = counts.get(word);
-    if (known !== undefined) {
-      counts.set(word, known + 1);
+    const word = words.add(text, start, end);
+    if (word < times.length) {
+      times[word] = (times[word] as number) + 1;
       return;
     }
-    if (counts.size >= mostWords) floor = dropRarest(counts, mostWords, floor);
-    counts.set(word.length < SLICE_LENGTH ? word : unsliced(word), 1);
+    times.push(1);
+    if (words.size < mostWords) return;
+    [words, times, floor] = withoutRarest(words, times, mostWords, floor);
   };
   for await (const text of texts) {
-    const whole = wellFormed(text);
-    split(splitting === "metaspace" ? withMeta(normalise(whole)) : normalise(whole), count);
+    const whole = normalise(wellFormed(text));
+    split(splitting === "metaspace" ? withMeta(whole) : whole, count);
     seen++;
     characters += text.length;
     onText?.(seen, characters);
   }
-  if (counts.size === 0) {
+  if (words.size === 0) {
     throw new DataError("DATA-01", "tokenizer: the texts to learn from are empty.", [
       ["texts", `${seen}`],
       ["fix", "give a corpus that holds text"],
     ]);
   }
+  const counts = new Map(times.map((count, word) => [words.word(word), count]));
   return { counts, texts: seen, characters, floor };
 }
 
@@ -80,31 +85,29 @@ export function withMeta(text: string): string {
 
 /** Half a surrogate pair has no UTF-8; U+FFFD stands for it, as in every encoder of UTF-8. */
 export function wellFormed(text: string): string {
-  return LONE_SURROGATE.test(text) ? text.replace(LONE_SURROGATES, "\ufffd") : text;
-}
-const LONE_SURROGATE = /\p{Surrogate}/u;
-const LONE_SURROGATES = /\p{Surrogate}/gu;
-
-/** The same word without the text that it was cut from. */
-export function unsliced(word: string): string {
-  return Buffer.from(word, "utf16le").toString("utf16le");
+  return (text as string & { toWellFormed(): string }).toWellFormed();
 }
 
-function cut(word: string): string[] {
-  const symbols = Array.from(word);
-  const parts: string[] = [];
-  for (let at = 0; at < symbols.length; at += LONGEST_WORD / 2) {
-    parts.push(symbols.slice(at, at + LONGEST_WORD / 2).join(""));
-  }
-  return parts;
+function isLowSurrogate(text: string, at: number): boolean {
+  return (text.charCodeAt(at) & 0xfc00) === 0xdc00;
 }
 
-/** Raises the floor until a tenth of the room is free. */
-function dropRarest(counts: Map<string, number>, mostWords: number, floor: number): number {
-  let raised = floor;
-  while (counts.size > 0.9 * mostWords) {
-    raised++;
-    for (const [word, count] of counts) if (count <= raised) counts.delete(word);
-  }
-  return raised;
+/** Raises the floor until a tenth of the room is free; keeps the order of the others. */
+function withoutRarest(
+  words: WordTable,
+  times: readonly number[],
+  mostWords: number,
+  floor: number,
+): [WordTable, number[], number] {
+  const rarest = times.toSorted((a, b) => a - b);
+  const raised = Math.max(floor + 1, rarest[Math.ceil(0.1 * mostWords)] ?? 1);
+  const kept = new WordTable();
+  const keptTimes: number[] = [];
+  times.forEach((count, index) => {
+    if (count <= raised) return;
+    const word = words.word(index);
+    kept.add(word, 0, word.length);
+    keptTimes.push(count);
+  });
+  return [kept, keptTimes, raised];
 }
