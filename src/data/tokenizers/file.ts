@@ -8,12 +8,14 @@
 import { z } from "zod";
 import { DataError } from "../../core/errors.ts";
 import { formatBytes } from "../../core/text.ts";
+import { COMPONENT_FORMS } from "./components.ts";
 
 const LARGEST_FILE = 2 ** 28;
 /** Ids are rows of an embedding; more than this is a damaged number. */
 const LARGEST_ID = 2 ** 22;
 const DEEPEST = 8;
-const LONGEST_PATTERN = 4096;
+/** Anything deeper is made to break what walks over it. */
+const DEEPEST_JSON = 64;
 
 export interface AddedToken {
   readonly id: number;
@@ -122,6 +124,7 @@ export function readTokenizerFile(text: string, name: string): TokenizerFile {
   } catch (cause) {
     throw damaged(name, "is not JSON", [["it says", String((cause as Error).message)]]);
   }
+  if (isDeeper(json, DEEPEST_JSON)) throw damaged(name, `nests deeper than ${DEEPEST_JSON}`);
   const value = checked(whole, json, name, "");
   const model = readModel(value.model, name);
   const tokens = (value.added_tokens ?? []).map(
@@ -135,8 +138,10 @@ export function readTokenizerFile(text: string, name: string): TokenizerFile {
       rstrip: token.rstrip,
     }),
   );
-  const components = [value.normalizer, value.pre_tokenizer, value.post_processor, value.decoder];
-  for (const one of components) checkComponent(one, name, 0);
+  for (const key of ["normalizer", "pre_tokenizer", "decoder"] as const) {
+    checkComponent(key, value[key], name, 0);
+  }
+  checkComponent("post_processor", value.post_processor, name, 0);
   return {
     model,
     added: tokens,
@@ -147,6 +152,13 @@ export function readTokenizerFile(text: string, name: string): TokenizerFile {
     pieces: piecesById(model, tokens, name),
     value: json as Record<string, unknown>,
   };
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const member of Object.values(value)) if (isDeeper(member, levels - 1)) return true;
+  return false;
 }
 
 /** An error about a file that cannot be a tokenizer. */
@@ -342,26 +354,26 @@ function piecesById(
   return Array.from({ length: last + 1 }, (_, at) => byId.get(at));
 }
 
-/** Nesting and patterns within bounds; what a type needs is checked by who builds it. */
-function checkComponent(value: unknown, name: string, depth: number): void {
-  if (depth > DEEPEST) throw damaged(name, `nests its components deeper than ${DEEPEST}`);
-  if (typeof value !== "object" || value === null) return;
-  const { normalizers, pretokenizers, processors, decoders, pattern } = value as Record<
-    string,
-    unknown
-  >;
-  const source = (pattern as { readonly Regex?: unknown } | null | undefined)?.Regex;
-  if (typeof source === "string" && source.length > LONGEST_PATTERN) {
-    throw damaged(name, `has a pattern of ${source.length} characters`);
+/** Known types with what they need; what a post-processor needs is checked by who reads its template. */
+function checkComponent(
+  key: keyof typeof COMPONENT_FORMS | "post_processor",
+  value: unknown,
+  name: string,
+  depth: number,
+): void {
+  if (value === undefined || value === null) return;
+  if (depth > DEEPEST) throw damaged(name, `nests its ${key} deeper than ${DEEPEST}`);
+  const { type } = checked(z.looseObject({ type: z.string() }), value, name, key);
+  const { form, parts } =
+    key === "post_processor" ? { form: z.unknown(), parts: "processors" } : COMPONENT_FORMS[key];
+  if (type !== "Sequence") {
+    checked(form, value, name, key);
+    return;
   }
-  for (const parts of [normalizers, pretokenizers, processors, decoders]) {
-    if (parts === undefined) continue;
-    if (!Array.isArray(parts)) throw damaged(name, "has a sequence that is no list");
-    for (const part of parts) {
-      checked(z.looseObject({ type: z.string() }), part, name, "sequence");
-      checkComponent(part, name, depth + 1);
-    }
-  }
+  const list = (value as Readonly<Record<string, unknown>>)[parts];
+  if (!Array.isArray(list))
+    throw damaged(name, `has a ${key} of the type Sequence without ${parts}`);
+  for (const part of list) checkComponent(key, part ?? {}, name, depth + 1);
 }
 
 /** A value as the file writes it, cut to one line. */

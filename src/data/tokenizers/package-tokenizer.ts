@@ -47,8 +47,9 @@ export function throughPackage(
 }
 
 function withAllParts(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const none = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
-  return { ...none, ...value, added_tokens: value["added_tokens"] ?? [] };
+  const none = { normalizer: null, pre_tokenizer: null, decoder: null };
+  // What stands around a text is put there by who calls.
+  return { ...none, ...value, post_processor: null, added_tokens: value["added_tokens"] ?? [] };
 }
 
 function build(value: object, config: object, name: string): InstanceType<typeof PackageTokenizer> {

@@ -1,0 +1,8 @@
+import { expect, it } from "vitest";
+import { openMutated } from "../../../test/mutated-tokenizers.ts";
+
+it("opens or refuses 2,500 damaged files, and nothing else happens", () => {
+  const { opened, refused } = openMutated(2500, 2);
+  expect(opened).toBeGreaterThan(250);
+  expect(refused).toBeGreaterThan(500);
+});
