@@ -1,9 +1,11 @@
+/** @file The commands `tokenizer train` and `tokenizer show`. */
+
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { meshloom } from "../../../test/command-line.ts";
-import { LANGUAGES } from "../../../test/tokenizers.ts";
+import { meshloom } from "./command-line.ts";
+import { LANGUAGES } from "./tokenizers.ts";
 
 let folder = "";
 const at = (name: string): string => join(folder, name);
@@ -58,7 +60,12 @@ describe("tokenizer train", () => {
     );
     expect(code).toBe(0);
     const result = JSON.parse(out);
-    expect(result).toMatchObject({ kind: "Unigram", vocab: 700, padding: 1, bytes: Buffer.byteLength(LANGUAGES) });
+    expect(result).toMatchObject({
+      kind: "Unigram",
+      vocab: 700,
+      padding: 1,
+      bytes: Buffer.byteLength(LANGUAGES),
+    });
     expect(result.bytesPerToken).toBeGreaterThan(1.5);
     expect(JSON.parse(await readFile(at("uni.json"), "utf8")).model.type).toBe("Unigram");
   });

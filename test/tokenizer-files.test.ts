@@ -1,13 +1,15 @@
+/** @file Damaged tokenizer files, added tokens, and opening by file, folder and name. */
+
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openMutated } from "../../../test/mutated-tokenizers.ts";
-import { recorded } from "../../../test/tokenizers.ts";
-import { DataError } from "../../core/errors.ts";
-import { openTokenizer } from "./open.ts";
-import type { FileTokenizer } from "./open-json.ts";
-import { openTokenizerJson } from "./open-json.ts";
+import { DataError } from "../src/core/errors.ts";
+import { openTokenizer } from "../src/data/tokenizers/open.ts";
+import type { FileTokenizer } from "../src/data/tokenizers/open-json.ts";
+import { openTokenizerJson } from "../src/data/tokenizers/open-json.ts";
+import { openMutated } from "./mutated-tokenizers.ts";
+import { recorded } from "./tokenizers.ts";
 
 interface Parts {
   added_tokens: { id: number; content: string; special: boolean }[];
