@@ -70,6 +70,11 @@ export function startGlamPeer(python: string, config: string): Runner {
   return startProcess("glam peer", [python, join(PEERS, "glam_peer.py"), "--config", config]);
 }
 
+/** The Rust `tokenizers` package. */
+export function startTextPeer(python: string): Runner {
+  return startProcess("text peer", [python, join(PEERS, "text_peer.py")]);
+}
+
 function startProcess(name: string, [program = "", ...args]: readonly string[]): Runner {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
   const errors: string[] = [];

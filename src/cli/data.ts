@@ -8,11 +8,11 @@ import { listCorpora, missingFile, openCorpus } from "../data/corpora/table.ts";
 import { openTokenStore } from "../data/store/open.ts";
 import type { OnInvalid } from "../data/text/utf8.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
+import { openTokenizer } from "../data/tokenizers/open.ts";
 import { type Command, defineCommand } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { showEncoding } from "./encoding.ts";
 import { formatTable } from "./table.ts";
-import { openTokenizer } from "./tokenizer-option.ts";
 
 /** Documents shown where the user says no number. */
 const SHOWN = 2;

@@ -3,6 +3,7 @@
 import { BENCHES } from "./bench/index.ts";
 import { type CommandList, dispatch } from "./dispatch.ts";
 import { type Host, processHost } from "./host.ts";
+import { TOKENIZER_COMMANDS } from "./tokenizer/index.ts";
 import { versionText } from "./version.ts";
 
 /** All commands. Loaded on demand: `--help` must not wait for an engine. */
@@ -30,6 +31,10 @@ export const COMMANDS: CommandList = {
   data: {
     summary: "List the corpora with their licences, or show what is in one",
     load: () => import("./data.ts"),
+  },
+  tokenizer: {
+    summary: "Train a tokenizer, or look at one",
+    commands: TOKENIZER_COMMANDS,
   },
   bench: {
     summary: "Time parts of the system, against PyTorch and other peers",

@@ -2,9 +2,9 @@
 
 import { baselinesOf } from "../../bench/baselines.ts";
 import { formatCount } from "../../core/text.ts";
+import { openTokenizer } from "../../data/tokenizers/open.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { openTokenizer } from "../tokenizer-option.ts";
 
 export const command: Command = defineCommand({
   name: "bench baselines",

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchData, type DataBenchResult } from "../../bench/data.ts";
 import { formatBytes, formatCount } from "../../core/text.ts";
+import { openTokenizer } from "../../data/tokenizers/open.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { openTokenizer } from "../tokenizer-option.ts";
 
 export const command: Command = defineCommand({
   name: "bench data",

@@ -11,6 +11,10 @@ export const BENCHES: CommandList = {
     summary: "Time single operations against PyTorch and stock ONNX Runtime",
     load: () => import("./ops.ts"),
   },
+  text: {
+    summary: "Time encoding and training of tokenizers against the tokenizers packages",
+    load: () => import("./text.ts"),
+  },
   compile: {
     summary: "Time how long a training step takes to compile",
     load: () => import("./compile.ts"),
