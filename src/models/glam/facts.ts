@@ -1,15 +1,15 @@
 /** @file Parameters and cost of a GLaM, from its declarations alone: nothing is allocated. */
 
-import { listParams, routingRule } from "../../nn/index.ts";
+import { listParams } from "../../nn/index.ts";
 import type { ModelFacts } from "../../train/model.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
-import type { GlamConfig } from "./config.ts";
+import { type GlamConfig, routerFor } from "./config.ts";
 import { glamParams, isSparse } from "./model.ts";
 
-/** Experts that one token uses on average. */
-export function expertsPerToken({ router, capacityFactor, experts }: GlamConfig): number {
-  const { expertsPerToken: count } = routingRule(router);
-  return Math.min(count === "capacityFactor" ? capacityFactor : count, experts);
+/** Routed experts that one token uses on average. */
+export function expertsPerToken(config: GlamConfig): number {
+  const { expertsPerToken: count } = routerFor(config);
+  return Math.min(count === "capacityFactor" ? config.capacityFactor : count, config.experts);
 }
 
 /**
@@ -42,6 +42,7 @@ export function glamFacts(config: GlamConfig, training: TrainingSettings): Model
       mlp: config.mlp,
       heads: `${config.head} × ${config.dim}`,
       experts: config.experts,
+      ...(config.sharedExperts > 0 && { "shared experts": config.sharedExperts }),
       router: config.experts === 0 ? "none" : config.router,
       vocab: config.vocab,
     },
