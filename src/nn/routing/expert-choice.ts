@@ -46,7 +46,7 @@ const route: Route = (call) => {
   return {
     assignment: mask === undefined ? { token: indices, weight: values } : filled(indices, values),
     auxLoss: scalar(0),
-    observed: { threshold: lastScore(last, mask !== undefined) },
+    observed: { threshold: lastScore(last, mask === undefined ? undefined : last.greaterEqual(0)) },
   };
 };
 
@@ -56,11 +56,15 @@ function filled(token: Tensor, weight: Tensor): Seats {
   return { token: where(real, token, -1), weight: where(real, weight, 0) };
 }
 
-/** `[expert]` the score that won the last slot, mean over the groups whose last slot was won by a token. */
-function lastScore(last: Tensor, padded: boolean): Tensor {
+/**
+ * `[expert]` the score that won the last slot, mean over the groups whose last slot was won by a token.
+ *
+ * @param last - `[group, expert, slot 1]`
+ * @param real - bool, where padding is possible: whether a token won it
+ */
+export function lastScore(last: Tensor, real: Tensor | undefined): Tensor {
   const scores = last.stopGradient();
-  if (!padded) return scores.mean(["group", "slot"]);
-  const real = scores.greaterEqual(0);
+  if (real === undefined) return scores.mean(["group", "slot"]);
   const count = real.astype("float32").sum(["group", "slot"]);
   return where(real, scores, 0).sum(["group", "slot"]).div(maximum(count, 1));
 }
