@@ -22,6 +22,7 @@ import {
 import type { TokenBatch, Weights } from "../../train/model.ts";
 import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
 import { abstract } from "../../transforms/trace.ts";
+import { valueAndGradAux } from "../../transforms/vjp.ts";
 import { type GlamConfig, PRESETS, presetByName, routerFor } from "./config.ts";
 import { glamFacts } from "./facts.ts";
 import { family } from "./index.ts";
@@ -232,6 +233,50 @@ describe("no place sees the future of its sequence, bit for bit", () => {
       if (routerOf(name).chooses === "tokens") {
         expect(await leaks({ ...config, dropless: true }, "training")).toBe(0);
       }
+    },
+  );
+});
+
+describe("padding", () => {
+  const segments = filled(
+    { batch: BATCH, pos: LENGTH },
+    (i) => (i % 11 === 3 || i > 40 ? -1 : 0),
+    "int32",
+  );
+  const padded = (i: number) => numbers(segments)[i] === -1;
+  const targets = filled(
+    { batch: BATCH, pos: LENGTH },
+    (i) => (padded(i) ? -1 : (7 * i) % 32),
+    "int32",
+  );
+  const other = filled(
+    { batch: BATCH, pos: LENGTH },
+    (i) => (numbers(ids)[i]! + (padded(i) ? 1 + (i % 30) : 0)) % 32,
+    "int32",
+  );
+
+  test.each(ROUTERS)(
+    "with %s changes no loss, no gradient and nothing that is kept",
+    async (router) => {
+      const config: GlamConfig = { ...TINY, router, routerZWeight: 0.1 };
+      const run = jit(
+        (p: Glam<Tensor>, tokens: Tensor) => {
+          const routing = trainingRouting(config, BATCH, LENGTH, { states: states(config) });
+          const loss = (q: Glam<Tensor>) => {
+            const all = glamLoss(q, { tokens, targets, segments }, config, routing);
+            return [all.loss, all.report] as const;
+          };
+          return valueAndGradAux(loss)(p);
+        },
+        { engine: onnx, threads: 1 },
+      );
+      const p = singles(config);
+      const [before, after] = [await run(p, ids), await run(p, other)];
+      const [a, b] = [namedLeaves(before), namedLeaves(after)];
+      expect(a.length).toBeGreaterThan(30);
+      a.forEach(({ leaf, path }, i) => {
+        expect(numbers(b[i]!.leaf), path).toEqual(numbers(leaf));
+      });
     },
   );
 });

@@ -16,7 +16,7 @@ const NEVER = -1e30;
  *
  * @param scores - `[group, token, expert]`
  */
-function limitedToGroups(scores: Tensor, groups: number, perToken: number): Tensor {
+function limitedToGroups(scores: Tensor, k: number, groups: number, perToken: number): Tensor {
   const experts = scores.size("expert");
   if (experts % groups !== 0) {
     throw new ConfigError(
@@ -25,6 +25,12 @@ function limitedToGroups(scores: Tensor, groups: number, perToken: number): Tens
     );
   }
   const size = experts / groups;
+  if (k > perToken * size) {
+    throw new ConfigError(
+      "CONFIG-01",
+      `router: ${k} experts per token do not fit into ${perToken} group${perToken === 1 ? "" : "s"} of ${size}`,
+    );
+  }
   const parts = divide(scores, "expert", { part: groups, member: size });
   const { values } = topK(parts, { along: "member", k: Math.min(2, size), as: "best" });
   const { indices } = topK(values.sum("best"), { along: "part", k: perToken, as: "choice" });
@@ -58,7 +64,7 @@ export const sigmoidBias: RoutingRule = defineRule({
       const biased = scores.stopGradient().add(bias);
       const near =
         groupsPerToken < expertGroups
-          ? limitedToGroups(biased, expertGroups, groupsPerToken)
+          ? limitedToGroups(biased, k, expertGroups, groupsPerToken)
           : biased;
       const { indices } = topK(near, { along: "expert", k: Math.min(k, experts), as: "choice" });
       const own = pick(scores, indices);
