@@ -96,7 +96,10 @@ export interface Overrides {
   readonly warmup?: number | undefined;
   readonly microBatches?: number | undefined;
   readonly ema?: number | undefined;
+  /** A router, with options if need be: `gshard-top2:second=random`. */
   readonly router?: string | undefined;
+  readonly dropless?: boolean | undefined;
+  readonly sharedExperts?: number | undefined;
   readonly grouping?: string | undefined;
   readonly capacityFactor?: number | undefined;
 }

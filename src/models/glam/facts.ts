@@ -6,6 +6,12 @@ import type { TrainingSettings } from "../../train/settings.ts";
 import { type GlamConfig, routerFor } from "./config.ts";
 import { glamParams, isSparse } from "./model.ts";
 
+/** The router with the options that were given: `gshard-top2 second=random`. */
+function showRouter({ router, routerOptions, dropless }: GlamConfig): string {
+  const own = Object.entries(routerOptions).map(([name, value]) => `${name}=${value}`);
+  return [router, ...own, ...(dropless ? ["dropless"] : [])].join(" ");
+}
+
 /** Routed experts that one token uses on average. */
 export function expertsPerToken(config: GlamConfig): number {
   const { expertsPerToken: count } = routerFor(config);
@@ -43,7 +49,7 @@ export function glamFacts(config: GlamConfig, training: TrainingSettings): Model
       heads: `${config.head} × ${config.dim}`,
       experts: config.experts,
       ...(config.sharedExperts > 0 && { "shared experts": config.sharedExperts }),
-      router: config.experts === 0 ? "none" : config.router,
+      router: config.experts === 0 ? "none" : showRouter(config),
       vocab: config.vocab,
     },
   };

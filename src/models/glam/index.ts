@@ -106,6 +106,8 @@ function withOverrides(preset: string, overrides: Overrides): LanguageModel {
       routerOptions: router?.options ?? base.routerOptions,
       grouping: grouping === undefined ? base.grouping : parseGrouping(grouping),
       capacityFactor: capacityFactor ?? base.capacityFactor,
+      dropless: overrides.dropless === true || base.dropless,
+      sharedExperts: overrides.sharedExperts ?? base.sharedExperts,
     }),
     overrideTraining(training, overrides, OWNER),
   );
