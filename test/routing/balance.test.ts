@@ -48,7 +48,7 @@ const mean = (list: readonly number[]) => list.reduce((a, b) => a + b) / list.le
 
 describe("a bias that follows the load", () => {
   test("brings the fullest expert near the mean, from twice as much", async () => {
-    const { seen, bias } = await loads({ rate: 0.01 }, 120);
+    const { seen, bias } = await loads({ rate: 0.02 }, 60);
     expect(seen[0]!.most).toBeGreaterThan(1.8);
     // A load of 64 tokens has a spread of an eighth by chance alone; the fullest of 8 lies above.
     expect(mean(seen.slice(-20).map(({ most }) => most))).toBeLessThan(1.3);
@@ -64,7 +64,7 @@ describe("a bias that follows the load", () => {
   });
 
   test("lets a capacity drop fewer tokens", async () => {
-    const { seen } = await loads({ rate: 0.01 }, 80, false);
+    const { seen } = await loads({ rate: 0.02 }, 50, false);
     const dropped = (steps: typeof seen) => mean(steps.map((step) => step.dropped));
     expect(dropped(seen.slice(0, 5))).toBeGreaterThan(0.03);
     expect(dropped(seen.slice(-20))).toBeLessThan(dropped(seen.slice(0, 5)) / 3);

@@ -174,7 +174,7 @@ const expertsSoftmax: Oracle = ({ logits }, _options, slots = logits.length) => 
   });
 };
 
-/** By the name of the rule. Capped expert choice is held against its optimum instead: `capped.test.ts`. */
+/** By the name of the rule. Capped expert choice is held against its optimum instead: `test/slow/routing-capped.test.ts`. */
 export const ORACLES: Readonly<Record<string, Oracle>> = {
   "expert-choice": expertChoice,
   "gshard-top2": gshardTop2,

@@ -8,8 +8,8 @@ import { softAssignment } from "../../src/nn/routing/assignment.ts";
 import { type RouterOptions, routerOf } from "../../src/nn/routing/rules.ts";
 import { doubleEngine } from "../../src/testing/double.ts";
 import { doubles, drawn, filled, numbers, read } from "../../src/testing/tensors.ts";
-import { softmaxOf } from "./oracles.ts";
-import { type Question, type Routed, run } from "./routers.ts";
+import { softmaxOf } from "../routing/oracles.ts";
+import { type Question, type Routed, run } from "../routing/routers.ts";
 
 const onnx = await createOnnxEngine();
 
