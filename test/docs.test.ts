@@ -6,8 +6,8 @@ import { formatMarkdown } from "../src/cli/table.ts";
 import { AXIS_WORDS, parseAxes } from "../src/core/axes.ts";
 import { FAMILIES, NEWEST_OPSET } from "../src/engines/onnx/import/table.ts";
 import * as nn from "../src/nn/index.ts";
-import * as moe from "../src/nn/moe.ts";
 import { ROUTING_RULES, routerOf } from "../src/nn/index.ts";
+import * as moe from "../src/nn/moe.ts";
 import { meshloom } from "./command-line.ts";
 import { DECLARED, layersPage } from "./layers-page.ts";
 

@@ -6,19 +6,14 @@ import {
   concatenate,
   einsum,
   full,
-  gelu,
   isOneHot,
   raggedDot,
-  relu,
   repeat,
   scatterAdd,
-  silu,
   take,
   where,
 } from "../numpy/index.ts";
-
-export const EXPERT_ACTIVATIONS = ["gelu", "relu", "silu"] as const;
-export type ExpertActivation = (typeof EXPERT_ACTIVATIONS)[number];
+import { ACTIVATIONS, type ActivationName } from "./activations.ts";
 
 /** Weights of all experts. */
 export interface Experts<T> {
@@ -30,21 +25,15 @@ export interface Experts<T> {
   readonly wo: T;
 }
 
-export function activate(x: Tensor, activation: ExpertActivation): Tensor {
-  if (activation === "silu") return silu(x);
-  return activation === "gelu" ? gelu(x) : relu(x);
-}
-
 /** Both halves of an expert, whatever the product with its matrices is. */
 function answersOf(
   p: Experts<Tensor>,
-  activation: ExpertActivation,
+  activation: ActivationName,
   into: (w: Tensor) => Tensor,
   out: (hidden: Tensor) => Tensor,
 ): Tensor {
-  const hidden = into(p.wi);
-  if (p.wg === undefined) return out(activate(hidden, activation));
-  return out(activate(into(p.wg), activation).mul(hidden));
+  const act = ACTIVATIONS[activation];
+  return out(p.wg === undefined ? act(into(p.wi)) : act(into(p.wg)).mul(into(p.wi)));
 }
 
 /**
@@ -62,7 +51,7 @@ export function answerSeats(
   table: Tensor,
   at: Tensor,
   weight: Tensor,
-  activation: ExpertActivation,
+  activation: ActivationName,
 ): Tensor {
   // One more row, of zeros, for empty slots: no token's row may be touched by a slot that is not its own.
   const nobody = full(0, [1, table.size("embed")], "token embed", table.dtype);
@@ -94,7 +83,7 @@ export function answerChoices(
   table: Tensor,
   expert: Tensor,
   weight: Tensor,
-  activation: ExpertActivation,
+  activation: ActivationName,
 ): Tensor {
   const [tokens, choices] = expert.dims as [number, number];
   const experts = p.wi.size("expert");

@@ -19,7 +19,6 @@ import {
 } from "../testing/tensors.ts";
 import { abstract } from "../transforms/trace.ts";
 import { grad } from "../transforms/vjp.ts";
-import type { ExpertActivation } from "./experts.ts";
 import { type Moe, type MoeCall, moe, moeParams } from "./moe.ts";
 import { abstractParams, initialise } from "./param.ts";
 import { GROUPINGS, type Grouping, parseGrouping, tokensPerGroup } from "./routing/grouping.ts";
@@ -33,12 +32,12 @@ const x = drawn(5, { batch: BATCH, pos: POS, embed: EMBED });
 const ids = drawnIds(6, { batch: BATCH, pos: POS }, 11);
 const onnx = await createOnnxEngine();
 
-const ACTIVATIONS: Readonly<Record<ExpertActivation, (v: number) => number>> = {
-  relu: (v) => Math.max(v, 0),
+const ACTIVATIONS = {
+  relu: (v: number) => Math.max(v, 0),
   // The tanh approximation.
-  gelu: (v) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
-  silu: (v) => v / (1 + Math.exp(-v)),
-};
+  gelu: (v: number) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
+  silu: (v: number) => v / (1 + Math.exp(-v)),
+} as const;
 
 const begin = (config: Parameters<typeof moeParams>[0]) =>
   jit((key: Tensor) => initialise(moeParams(config), key), { engine: doubleEngine })(
@@ -100,7 +99,7 @@ function oracle(
   if (shared === undefined) return [...y];
   const all = {
     wi: numbers(shared.wi),
-    wg: shared.wg && numbers(shared.wg),
+    wg: "gate" in shared ? numbers(shared.gate) : undefined,
     wo: numbers(shared.wo),
   };
   for (const [b, i] of indices(BATCH, POS) as [number, number][])

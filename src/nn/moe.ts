@@ -3,13 +3,16 @@
 import type { Tensor } from "../core/tensor.ts";
 import { einsum, random, zeros } from "../numpy/index.ts";
 import type { Key } from "../numpy/random.ts";
+import type { ActivationName } from "./activations.ts";
+import { answerChoices, answerSeats, type Experts } from "./experts.ts";
 import {
-  activate,
-  answerChoices,
-  answerSeats,
-  type ExpertActivation,
-  type Experts,
-} from "./experts.ts";
+  type FeedForward,
+  feedForward,
+  feedForwardParams,
+  type GatedFeedForward,
+  gatedFeedForward,
+  gatedFeedForwardParams,
+} from "./feed-forward.ts";
 import { fanInUniform, type ParamSpec, param } from "./param.ts";
 import { type RoutingFacts, routingFacts } from "./routing/facts.ts";
 import { type Grouping, grouped, rowsOf, ungrouped } from "./routing/grouping.ts";
@@ -19,14 +22,7 @@ export interface Moe<T> extends Experts<T> {
   /** `[embed, expert]`; absent where the router learns nothing. */
   readonly gate?: T;
   /** Experts that serve every token, as one of their joint width. */
-  readonly shared?: SharedExperts<T>;
-}
-
-/** `[embed, mlp]`, `[embed, mlp]` when gated, `[mlp, embed]`. */
-export interface SharedExperts<T> {
-  readonly wi: T;
-  readonly wg?: T;
-  readonly wo: T;
+  readonly shared?: FeedForward<T> | GatedFeedForward<T>;
 }
 
 export interface MoeConfig {
@@ -46,18 +42,13 @@ export function moeParams(config: MoeConfig): Moe<ParamSpec> {
   const { embed, mlp, expert, gated = false, shared = 0, learned = true } = config;
   const width = shared * mlp;
   const into = () => param({ expert, embed, mlp }, fanInUniform(embed));
-  const sharedInto = () => param({ embed, mlp: width }, fanInUniform(embed));
   return {
     ...(learned && { gate: param({ embed, expert }, fanInUniform(embed)) }),
     wi: into(),
     ...(gated && { wg: into() }),
     wo: param({ expert, mlp, embed }, fanInUniform(mlp)),
     ...(shared > 0 && {
-      shared: {
-        wi: sharedInto(),
-        ...(gated && { wg: sharedInto() }),
-        wo: param({ mlp: width, embed }, fanInUniform(width)),
-      },
+      shared: gated ? gatedFeedForwardParams(embed, width) : feedForwardParams(embed, width),
     }),
   };
 }
@@ -70,7 +61,7 @@ export interface MoeCall {
   /** Places per expert and group; absent for none that bind. */
   readonly slots?: number | undefined;
   readonly grouping: Grouping;
-  readonly activation: ExpertActivation;
+  readonly activation: ActivationName;
   /** Factor of what routed experts answer; 1 when absent. */
   readonly routedScale?: number;
   /** Token ids, int32 `[batch, pos]`, for routers that go by them. */
@@ -129,7 +120,7 @@ function routedAnswers(
   x: Tensor,
   assignment: Routing["assignment"],
   grouping: Grouping,
-  activation: ExpertActivation,
+  activation: ActivationName,
 ): Tensor {
   const [batch, pos] = [x.size("batch"), x.size("pos")];
   const table = x.reshape([-1, x.size("embed")], "token embed");
@@ -144,11 +135,10 @@ function routedAnswers(
   return y.reshape(x.dims, "batch pos embed");
 }
 
-function sharedAnswer(p: SharedExperts<Tensor>, x: Tensor, activation: ExpertActivation): Tensor {
-  const into = (w: Tensor) => einsum("batch pos embed, embed mlp -> batch pos mlp", x, w);
-  const hidden =
-    p.wg === undefined
-      ? activate(into(p.wi), activation)
-      : activate(into(p.wg), activation).mul(into(p.wi));
-  return einsum("batch pos mlp, mlp embed -> batch pos embed", hidden, p.wo);
+function sharedAnswer(
+  p: FeedForward<Tensor> | GatedFeedForward<Tensor>,
+  x: Tensor,
+  activation: ActivationName,
+): Tensor {
+  return "gate" in p ? gatedFeedForward(p, x, activation) : feedForward(p, x, activation);
 }

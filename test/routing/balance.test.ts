@@ -64,7 +64,7 @@ describe("a bias that follows the load", () => {
   });
 
   test("lets a capacity drop fewer tokens", async () => {
-    const { seen } = await loads({ rate: 0.02 }, 50, false);
+    const { seen } = await loads({ rate: 0.01 }, 60, false);
     const dropped = (steps: typeof seen) => mean(steps.map((step) => step.dropped));
     expect(dropped(seen.slice(0, 5))).toBeGreaterThan(0.03);
     expect(dropped(seen.slice(-20))).toBeLessThan(dropped(seen.slice(0, 5)) / 3);

@@ -102,7 +102,7 @@ describe.each(ENGINES)("on $name", (engine) => {
       ...expertsOf(deepseek),
       shared: {
         wi: tensorOf(deepseek["sharedWi"]!, "embed mlp"),
-        wg: tensorOf(deepseek["sharedWg"]!, "embed mlp"),
+        gate: tensorOf(deepseek["sharedWg"]!, "embed mlp"),
         wo: tensorOf(deepseek["sharedWo"]!, "mlp embed"),
       },
     };

@@ -1,7 +1,13 @@
 /** @file GLaM as a model family: what the commands train, describe and sample. */
 
 import type { Tensor } from "../../core/tensor.ts";
-import { initialise, initialRouterState, listParams, parseGrouping, parseRouter } from "../../nn/index.ts";
+import {
+  initialise,
+  initialRouterState,
+  listParams,
+  parseGrouping,
+  parseRouter,
+} from "../../nn/index.ts";
 import { zeros } from "../../numpy/index.ts";
 import type { Key } from "../../numpy/random.ts";
 import type { LanguageModel, ModelFamily, Overrides } from "../../train/model.ts";
@@ -14,7 +20,13 @@ import {
 import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
 import { checkRouting, type GlamConfig, PRESETS, presetByName, routerFor } from "./config.ts";
 import { glamFacts } from "./facts.ts";
-import { deployedRouting, type GlamReport, glamLoss, type RouterStates, trainingRouting } from "./loss.ts";
+import {
+  deployedRouting,
+  type GlamReport,
+  glamLoss,
+  type RouterStates,
+  trainingRouting,
+} from "./loss.ts";
 import { type Glam, type GlamCache, glamParams, glamStep, isSparse } from "./model.ts";
 import { readModel } from "./schema.ts";
 
