@@ -51,7 +51,7 @@ test.each<[line: string, code: number, headline: string, mark: string]>([
   [
     `${TRAIN} --router expert`,
     2,
-    'router: "expert" is not a router; one of: expert-choice, gshard-top2, switch-top1',
+    'router: "expert" is not a router; one of: expert-choice, expert-choice-capped, gshard-top2, switch-top1, top-k, sigmoid-bias, hash, experts-softmax',
     "CONFIG-01",
   ],
   [

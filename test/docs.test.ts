@@ -6,6 +6,7 @@ import { formatMarkdown } from "../src/cli/table.ts";
 import { AXIS_WORDS, parseAxes } from "../src/core/axes.ts";
 import { FAMILIES, NEWEST_OPSET } from "../src/engines/onnx/import/table.ts";
 import * as nn from "../src/nn/index.ts";
+import { ROUTING_RULES, routerOf } from "../src/nn/index.ts";
 import * as moe from "../src/nn/moe.ts";
 import { meshloom } from "./command-line.ts";
 import { DECLARED, layersPage } from "./layers-page.ts";
@@ -80,6 +81,52 @@ ${formatMarkdown(["family", "operators"], rows)}
 
 test("onnx.md", async () => {
   await expect(onnxPage()).toMatchFileSnapshot("../docs/onnx.md");
+});
+
+/** The text of `docs/routers.md`. */
+function routersPage(): string {
+  const shown = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+  const sections = ROUTING_RULES.map(({ name, summary, options }) => {
+    const { looksAhead } = routerOf(name);
+    const rows = Object.entries(options).map(([option, { otherwise, wants, about }]) => [
+      `\`${option}\``,
+      shown(otherwise),
+      wants,
+      about,
+    ]);
+    const table =
+      rows.length === 0
+        ? "No options."
+        : formatMarkdown(["option", "default", "may be", "meaning"], rows).trimEnd();
+    return `## ${name}
+
+${summary[0]?.toUpperCase()}${summary.slice(1)}. With slots, in one group of all tokens, ${
+      looksAhead
+        ? "a token's fate may depend on later ones: it needs the grouping `position` to be causal"
+        : "no token depends on a later one"
+    }.
+
+${table}
+`;
+  });
+  return `# Routers
+
+Printed from \`ROUTING_RULES\` in \`src/nn/routing/rules.ts\` by \`npx vitest run test/docs.test.ts -u\`; a test fails when
+this page is stale.
+
+\`meshloom train glam-nano --router NAME:OPTION=VALUE,OPTION=VALUE\`; in code, \`routerOf(name, { option: value })\`.
+
+Evaluation and sampling never have a capacity, draw nothing, and let no token depend on another: experts that chose
+in training are reached by thresholds that they kept. Routers whose tokens choose also train without a capacity,
+\`--dropless\`: the cost is that of the pairs of token and expert, not of all experts on all tokens.
+
+Padding takes no slot and counts in no loss and no report. Logits and gates are float32 whatever the layer computes in.
+
+${sections.join("\n")}`;
+}
+
+test("routers.md", async () => {
+  await expect(routersPage()).toMatchFileSnapshot("../docs/routers.md");
 });
 
 test("axes.md", async () => {

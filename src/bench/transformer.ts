@@ -75,7 +75,7 @@ export function benchParams(c: BenchConfig): BenchParams<nn.ParamSpec> {
       attention: nn.attentionParams(attentionConfig(c)),
       mlp_norm: nn.rmsNormParam(embed),
       ...(isSparse(c, i)
-        ? { moe: nn.moeParams({ embed, mlp: c.expertMlp, expert: c.expert, activation: "gelu" }) }
+        ? { moe: nn.moeParams({ embed, mlp: c.expertMlp, expert: c.expert }) }
         : { mlp: nn.feedForwardParams(embed, c.mlp) }),
     })),
     final_norm: nn.rmsNormParam(embed),
@@ -115,8 +115,8 @@ function sparse(c: BenchConfig, layer: BenchLayer<Tensor>, h: Tensor): Tensor {
     c.expert,
     c.capacityFactor,
   );
-  const { route } = nn.routingRule("expert-choice");
-  return nn.moe(layer.moe, h, { route, slots, grouping, activation: "gelu" })[0];
+  const router = nn.routerOf("expert-choice");
+  return nn.moe(layer.moe, h, { router, slots, grouping, activation: "gelu" })[0];
 }
 
 /** One step of plain gradient descent, traced: new weights and the loss before the update. */

@@ -117,7 +117,18 @@ export const command: Command = defineCommand({
     router: {
       type: "string",
       default: undefined,
-      help: "expert-choice, gshard-top2 or switch-top1",
+      help: "a router, with options if need be: top-k, or gshard-top2:second=random; see docs/routers.md",
+    },
+    dropless: {
+      type: "flag",
+      default: false,
+      help: "experts serve all tokens that choose them, whatever the load",
+    },
+    sharedExperts: {
+      type: "int",
+      default: undefined,
+      min: 0,
+      help: "experts beside the routed ones that serve every token",
     },
     grouping: {
       type: "string",

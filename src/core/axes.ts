@@ -25,6 +25,7 @@ export const AXIS_WORDS: Readonly<Record<string, string>> = {
   token: "tokens of one routing group",
   expert: "experts of a sparse layer",
   slot: "places that one expert has in one group",
+  choice: "experts that one token chooses, best first",
   bucket: "buckets of relative distance",
   distance: "places between two positions of a sequence",
   layer: "layers of a stack",

@@ -1,25 +1,28 @@
-/** @file The sparse feed-forward layer: route, let every expert answer its tokens, put the answers back. */
+/** @file The sparse feed-forward layer: route, let experts answer their tokens, put the answers back. */
 
-import { ConfigError, suggestion } from "../core/errors.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { einsum, random, zeros } from "../numpy/index.ts";
+import type { Key } from "../numpy/random.ts";
+import type { ActivationName } from "./activations.ts";
+import { answerChoices, answerSeats, type Experts } from "./experts.ts";
 import {
-  arange,
-  concatenate,
-  einsum,
-  full,
-  gelu,
-  relu,
-  scatterAdd,
-  take,
-  where,
-} from "../numpy/index.ts";
+  type FeedForward,
+  feedForward,
+  feedForwardParams,
+  type GatedFeedForward,
+  gatedFeedForward,
+  gatedFeedForwardParams,
+} from "./feed-forward.ts";
 import { fanInUniform, type ParamSpec, param } from "./param.ts";
-import type { Router, Routing } from "./routing/routing.ts";
+import { type RoutingFacts, routingFacts } from "./routing/facts.ts";
+import { type Grouping, grouped, rowsOf, ungrouped } from "./routing/grouping.ts";
+import type { Router, RouterState, Routing } from "./routing/routing.ts";
 
-export interface Moe<T> {
-  readonly gate: T;
-  readonly wi: T;
-  readonly wo: T;
+export interface Moe<T> extends Experts<T> {
+  /** `[embed, expert]`; absent where the router learns nothing. */
+  readonly gate?: T;
+  /** Experts that serve every token, as one of their joint width. */
+  readonly shared?: FeedForward<T> | GatedFeedForward<T>;
 }
 
 export interface MoeConfig {
@@ -27,100 +30,115 @@ export interface MoeConfig {
   /** Hidden width of one expert. */
   readonly mlp: number;
   readonly expert: number;
-  readonly activation: "gelu" | "relu";
+  /** Whether experts are gated; not, when absent. */
+  readonly gated?: boolean;
+  /** Experts beside the routed ones that serve every token (Dai et al., arXiv:2401.06066); 0 when absent. */
+  readonly shared?: number;
+  /** Whether the router has weights, `Router.learned`; true when absent. */
+  readonly learned?: boolean;
 }
 
-export function moeParams({ embed, mlp, expert }: MoeConfig): Moe<ParamSpec> {
+export function moeParams(config: MoeConfig): Moe<ParamSpec> {
+  const { embed, mlp, expert, gated = false, shared = 0, learned = true } = config;
+  const width = shared * mlp;
+  const into = () => param({ expert, embed, mlp }, fanInUniform(embed));
   return {
-    gate: param({ embed, expert }, fanInUniform(embed)),
-    wi: param({ expert, embed, mlp }, fanInUniform(embed)),
+    ...(learned && { gate: param({ embed, expert }, fanInUniform(embed)) }),
+    wi: into(),
+    ...(gated && { wg: into() }),
     wo: param({ expert, mlp, embed }, fanInUniform(mlp)),
+    ...(shared > 0 && {
+      shared: gated ? gatedFeedForwardParams(embed, width) : feedForwardParams(embed, width),
+    }),
   };
-}
-
-/**
- * How tokens of `[batch, pos]` form groups within which experts choose.
- *
- * - `position`: one group per position, its tokens are the sequences of the batch. Causal: nothing
- *   that a token's fate depends on comes after it in its own sequence.
- * - `leaky-batch`: all tokens in one group, as the paper trained. A token's fate depends on *later*
- *   tokens, so losses measured with it are too good.
- */
-export const GROUPINGS = ["position", "leaky-batch"] as const;
-export type Grouping = (typeof GROUPINGS)[number];
-
-/** @throws ConfigError when there is no such grouping */
-export function parseGrouping(name: string): Grouping {
-  const known = GROUPINGS.find((grouping) => grouping === name);
-  if (known !== undefined) return known;
-  throw new ConfigError(
-    "CONFIG-01",
-    `grouping: "${name}" is not a grouping; ${suggestion(name, GROUPINGS)}`,
-  );
-}
-
-/** Tokens in one group. */
-export function tokensPerGroup(grouping: Grouping, batch: number, pos: number): number {
-  return grouping === "position" ? batch : batch * pos;
 }
 
 /** What the sparse layer needs to know beside its parameters. */
 export interface MoeCall {
-  readonly route: Router;
-  /** Places per expert and group. */
-  readonly slots: number;
+  readonly router: Router;
+  /** Whether every token stands alone, as in sampling and evaluation; false when absent. */
+  readonly deployed?: boolean;
+  /** Places per expert and group; absent for none that bind. */
+  readonly slots?: number | undefined;
   readonly grouping: Grouping;
-  readonly activation: MoeConfig["activation"];
+  readonly activation: ActivationName;
+  /** Factor of what routed experts answer; 1 when absent. */
+  readonly routedScale?: number;
+  /** Token ids, int32 `[batch, pos]`, for routers that go by them. */
+  readonly ids?: Tensor | undefined;
+  /** For what the router draws; nothing is drawn without. */
+  readonly key?: Key | undefined;
+  /** What the router keeps of this layer. */
+  readonly state?: RouterState | undefined;
+  /** bool `[batch, pos]`: false at padding. */
+  readonly mask?: Tensor | undefined;
 }
+
+/** How one layer routed one batch. */
+export interface MoeRouting extends Routing, RoutingFacts {}
 
 /**
- * Sparse feed-forward layer on `[batch, pos, embed]`. It names no router and no device: `expert` is an
+ * Sparse feed-forward layer on `[batch, pos, embed]`. It knows no router by name and no device: `expert` is an
  * axis that a mesh may split like any other.
  *
- * Tokens travel as rows of one table, straight into the experts' order and back: only row numbers are
- * ever reordered.
+ * Padding gets zeros from routed experts.
  */
-export function moe(
+export function moe(p: Moe<Tensor>, x: Tensor, call: MoeCall): readonly [Tensor, MoeRouting] {
+  const { router, grouping, activation, mask, routedScale = 1 } = call;
+  const logits = grouped(routerLogits(p, x, call), grouping, "expert");
+  const one = (y: Tensor | undefined) => (y === undefined ? undefined : grouped(y, grouping));
+  const seen = { logits, state: call.state, ids: one(call.ids), mask: one(mask) };
+  const routing = call.deployed
+    ? router.deployed(seen)
+    : router.route({ ...seen, slots: call.slots, key: call.key });
+  const routed = routedAnswers(p, x, routing.assignment, grouping, activation);
+  const scaled = routedScale === 1 ? routed : routed.mul(routedScale);
+  const y = p.shared === undefined ? scaled : scaled.add(sharedAnswer(p.shared, x, activation));
+  return [y, { ...routing, ...routingFacts(routing.assignment, logits, seen.mask) }];
+}
+
+/** `[batch, pos, expert]`, in float32 whatever the layer computes in. */
+function routerLogits(p: Moe<Tensor>, x: Tensor, { router, key, deployed }: MoeCall): Tensor {
+  const [batch, pos] = [x.size("batch"), x.size("pos")];
+  if (p.gate === undefined) {
+    return zeros([batch, pos, p.wi.size("expert")], "batch pos expert");
+  }
+  const [single, gate] = [x.astype("float32"), p.gate.astype("float32")];
+  const input =
+    router.jitter > 0 && key !== undefined && !deployed
+      ? single.mul(noise(random.fold(key, "jitter"), x, router.jitter))
+      : single;
+  return einsum("batch pos embed, embed expert -> batch pos expert", input, gate);
+}
+
+function noise(key: Key, like: Tensor, by: number): Tensor {
+  return random.uniform(key, like.dims, { low: 1 - by, high: 1 + by, axes: "batch pos embed" });
+}
+
+function routedAnswers(
   p: Moe<Tensor>,
   x: Tensor,
-  { route, slots, grouping, activation }: MoeCall,
-): readonly [Tensor, Routing] {
-  const logits = einsum("batch pos embed, embed expert -> batch pos expert", x, p.gate);
-  const routing = route(groupedLogits(logits, grouping), slots);
-  const at = rowsOf(routing.token, x, grouping).order("expert group slot");
+  assignment: Routing["assignment"],
+  grouping: Grouping,
+  activation: ActivationName,
+): Tensor {
+  const [batch, pos] = [x.size("batch"), x.size("pos")];
   const table = x.reshape([-1, x.size("embed")], "token embed");
-  // One more row, of zeros, for empty slots: no token's row may be touched by a slot that is not its own.
-  const nobody = full(0, [1, x.size("embed")], "token embed");
-  // An expert takes no token twice, so each expert's indices are distinct.
-  const distinct = routing.token.size("expert");
-
-  const sent = take(concatenate([table, nobody], "token"), at, { distinct });
-  const hidden = einsum(
-    "expert group slot embed, expert embed mlp -> expert group slot mlp",
-    sent,
-    p.wi,
-  );
-  const active = activation === "gelu" ? gelu(hidden) : relu(hidden);
-  const answer = einsum(
-    "expert group slot mlp, expert mlp embed -> expert group slot embed",
-    active,
-    p.wo,
-  );
-  const weighted = answer.mul(routing.weight.order("expert group slot"));
-  const size = table.size("token") + 1;
-  const summed = scatterAdd(weighted, { at, size, batch: 0, as: "token", distinct });
-  return [summed.slice("token", 0, size - 1).reshape(x.dims, "batch pos embed"), routing];
+  const weight = assignment.weight.astype(x.dtype);
+  if ("expert" in assignment) {
+    const expert = ungrouped(assignment.expert, grouping);
+    const y = answerChoices(p, table, expert, ungrouped(weight, grouping), activation);
+    return y.reshape(x.dims, "batch pos embed");
+  }
+  const at = rowsOf(assignment.token, batch, pos, grouping).order("expert group slot");
+  const y = answerSeats(p, table, at, weight.order("expert group slot"), activation);
+  return y.reshape(x.dims, "batch pos embed");
 }
 
-/** `[batch, pos, expert]` as `[group, token, expert]`. */
-function groupedLogits(logits: Tensor, grouping: Grouping): Tensor {
-  if (grouping === "position") return logits.order("pos batch expert").as("group token expert");
-  return logits.reshape([1, -1, logits.size("expert")], "group token expert");
-}
-
-/** Row of the table `[batch · pos]` for every token index of a routing; the row past the end for empty slots. */
-function rowsOf(token: Tensor, x: Tensor, grouping: Grouping): Tensor {
-  const pos = x.size("pos");
-  const row = grouping === "leaky-batch" ? token : token.mul(pos).add(arange(pos, "group"));
-  return where(token.less(0), x.size("batch") * pos, row);
+function sharedAnswer(
+  p: FeedForward<Tensor> | GatedFeedForward<Tensor>,
+  x: Tensor,
+  activation: ActivationName,
+): Tensor {
+  return "gate" in p ? gatedFeedForward(p, x, activation) : feedForward(p, x, activation);
 }

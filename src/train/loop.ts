@@ -1,6 +1,7 @@
 /** @file The training loop: batches in, checkpoints, metrics and a report out. */
 
 import { TrainingError } from "../core/errors.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { fromData } from "../core/tensor.ts";
 import type { Batch, Batches } from "../data/batches.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
@@ -183,17 +184,15 @@ function progressOf(
 }
 
 function rowOf(progress: StepProgress, report: LanguageModelReport): MetricsRow {
-  const loads = report.load.flatMap((load, layer) => {
-    const data = load.data();
-    return Array.from(
-      { length: data.length },
-      (_, expert) =>
-        [`moe/load/${layer}/${expert}`, Number(Number(data[expert]).toFixed(4))] as const,
+  const each = (name: string, layers: readonly Tensor[] = []) =>
+    layers.flatMap((values, layer) =>
+      Array.from(values.data() as ArrayLike<number | bigint>, (value, i): [string, number] => [
+        `moe/${name}/${layer}/${i}`,
+        Number(Number(value).toFixed(4)),
+      ]),
     );
-  });
-  const dropped = report.dropped.map(
-    (share, layer) => [`moe/dropped_fraction/${layer}`, share.item()] as const,
-  );
+  const one = (name: string, layers: readonly Tensor[] = []) =>
+    layers.map((value, layer): [string, number] => [`moe/${name}/${layer}`, value.item()]);
   return {
     step: progress.step,
     time: new Date().toISOString(),
@@ -202,7 +201,12 @@ function rowOf(progress: StepProgress, report: LanguageModelReport): MetricsRow 
     "optim/gradient_norm": progress.gradientNorm,
     "optim/learning_rate": progress.learningRate,
     "throughput/tokens_per_second": Math.round(progress.tokensPerSecond),
-    ...Object.fromEntries([...loads, ...dropped]),
+    ...Object.fromEntries([
+      ...each("load", report.load),
+      ...each("tokens_by_experts", report.served),
+      ...one("dropped_fraction", report.dropped),
+      ...one("router_entropy", report.routerEntropy),
+    ]),
   };
 }
 

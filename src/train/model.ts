@@ -28,6 +28,10 @@ export interface LanguageModelReport {
   readonly load: readonly Tensor[];
   /** Per sparse layer, share of tokens that no expert served. */
   readonly dropped: readonly Tensor[];
+  /** Per sparse layer, `[6]` shares of tokens that 0, 1, 2, 3, 4 and more experts served. */
+  readonly served?: readonly Tensor[];
+  /** Per sparse layer, mean entropy of the router's gates in nats. */
+  readonly routerEntropy?: readonly Tensor[];
 }
 
 /** Sizes of a model, known without allocating it. */
@@ -92,7 +96,10 @@ export interface Overrides {
   readonly warmup?: number | undefined;
   readonly microBatches?: number | undefined;
   readonly ema?: number | undefined;
+  /** A router, with options if need be: `gshard-top2:second=random`. */
   readonly router?: string | undefined;
+  readonly dropless?: boolean | undefined;
+  readonly sharedExperts?: number | undefined;
   readonly grouping?: string | undefined;
   readonly capacityFactor?: number | undefined;
 }

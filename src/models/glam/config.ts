@@ -1,7 +1,15 @@
 /** @file GLaM's sizes (Du et al., arXiv:2112.06905, table 4), and small ones that train on a laptop. */
 
 import { ConfigError, suggestion } from "../../core/errors.ts";
-import { type Grouping, slotsPerExpert, tokensPerGroup } from "../../nn/index.ts";
+import {
+  type CapacityRule,
+  type Grouping,
+  type Router,
+  type RouterOptions,
+  routerOf,
+  slotsPerExpert,
+  tokensPerGroup,
+} from "../../nn/index.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 
 /** A decoder-only language model whose every other feed-forward layer is a mixture of experts. */
@@ -16,15 +24,27 @@ export interface GlamConfig {
   /** Experts per sparse layer; 0 makes every layer dense. */
   readonly experts: number;
   readonly router: string;
+  /** Options of the router; those not named are as its rule has them. */
+  readonly routerOptions: RouterOptions;
   readonly grouping: Grouping;
   /** Experts that serve a token on average. */
   readonly capacityFactor: number;
+  /** How that becomes a whole number of slots. */
+  readonly capacityRule: CapacityRule;
+  /** Whether experts serve all tokens that choose them while training too, whatever the load. */
+  readonly dropless: boolean;
+  /** Experts beside the routed ones that serve every token. */
+  readonly sharedExperts: number;
+  /** Factor of what routed experts answer. */
+  readonly routedScale: number;
   readonly activation: "gelu" | "relu";
   /** One constant logit of 0 in the attention softmax, as the published code has it. */
   readonly extraLogit: boolean;
   /** Coefficient of the routers' balance losses, summed over layers. */
   readonly auxWeight: number;
-  /** Coefficient of `(log Σ exp logits)²`. */
+  /** Coefficient of `(log Σ exp logits)²` of the routers, summed over layers. */
+  readonly routerZWeight: number;
+  /** Coefficient of `(log Σ exp logits)²` of the output. */
   readonly zWeight: number;
 }
 
@@ -36,16 +56,23 @@ export interface GlamPreset {
   readonly training: TrainingSettings;
 }
 
-const PAPER = {
-  vocab: 32_000,
-  router: "gshard-top2",
+/** What all presets have in common: routing and losses as the published code has them. */
+const COMMON = {
+  routerOptions: {},
   grouping: "position",
   capacityFactor: 2,
+  capacityRule: "floor",
+  dropless: false,
+  sharedExperts: 0,
+  routedScale: 1,
   activation: "gelu",
   extraLogit: true,
   auxWeight: 0.01,
+  routerZWeight: 0,
   zWeight: 1e-4,
 } as const;
+
+const PAPER = { ...COMMON, vocab: 32_000, router: "gshard-top2" } as const;
 
 /** Section 5 of the paper: 1M tokens a batch, Adafactor, 0.01 for 10,000 steps, then 1/√t. */
 const PAPER_TRAINING: TrainingSettings = {
@@ -80,6 +107,7 @@ function paper(size: keyof typeof SIZES, experts: number, vocab: number = PAPER.
 }
 
 const NANO: GlamConfig = {
+  ...COMMON,
   layers: 4,
   embed: 128,
   mlp: 512,
@@ -88,12 +116,6 @@ const NANO: GlamConfig = {
   vocab: 256,
   experts: 8,
   router: "expert-choice",
-  grouping: "position",
-  capacityFactor: 2,
-  activation: "gelu",
-  extraLogit: true,
-  auxWeight: 0.01,
-  zWeight: 1e-4,
 };
 
 const NANO_TRAINING: TrainingSettings = {
@@ -163,5 +185,25 @@ export function slotsFor(model: GlamConfig, batch: number, length: number): numb
     tokensPerGroup(model.grouping, batch, length),
     model.experts,
     model.capacityFactor,
+    model.capacityRule,
   );
+}
+
+/** The router of all sparse layers. @throws ConfigError when there is none of that name with these options */
+export function routerFor({ router, routerOptions }: GlamConfig): Router {
+  return routerOf(router, routerOptions);
+}
+
+/** @throws ConfigError when the router cannot train on such batches */
+export function checkRouting(model: GlamConfig, batch: number, length: number): void {
+  if (model.experts === 0) return;
+  const { chooses, name } = routerFor(model);
+  if (!model.dropless) slotsFor(model, batch, length);
+  else if (chooses === "experts") {
+    throw new ConfigError(
+      "CONFIG-01",
+      `dropless: experts of ${name} choose for their slots, so they cannot do without a capacity.`,
+      [["fix", "set dropless to false, or take a router whose tokens choose, such as top-k"]],
+    );
+  }
 }

@@ -1,15 +1,21 @@
 /** @file Parameters and cost of a GLaM, from its declarations alone: nothing is allocated. */
 
-import { listParams, routingRule } from "../../nn/index.ts";
+import { listParams } from "../../nn/index.ts";
 import type { ModelFacts } from "../../train/model.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
-import type { GlamConfig } from "./config.ts";
+import { type GlamConfig, routerFor } from "./config.ts";
 import { glamParams, isSparse } from "./model.ts";
 
-/** Experts that one token uses on average. */
-export function expertsPerToken({ router, capacityFactor, experts }: GlamConfig): number {
-  const { expertsPerToken: count } = routingRule(router);
-  return Math.min(count === "capacityFactor" ? capacityFactor : count, experts);
+/** The router with the options that were given: `gshard-top2 second=random`. */
+function showRouter({ router, routerOptions, dropless }: GlamConfig): string {
+  const own = Object.entries(routerOptions).map(([name, value]) => `${name}=${value}`);
+  return [router, ...own, ...(dropless ? ["dropless"] : [])].join(" ");
+}
+
+/** Routed experts that one token uses on average. */
+export function expertsPerToken(config: GlamConfig): number {
+  const { expertsPerToken: count } = routerFor(config);
+  return Math.min(count === "capacityFactor" ? config.capacityFactor : count, config.experts);
 }
 
 /**
@@ -42,7 +48,8 @@ export function glamFacts(config: GlamConfig, training: TrainingSettings): Model
       mlp: config.mlp,
       heads: `${config.head} × ${config.dim}`,
       experts: config.experts,
-      router: config.experts === 0 ? "none" : config.router,
+      ...(config.sharedExperts > 0 && { "shared experts": config.sharedExperts }),
+      router: config.experts === 0 ? "none" : showRouter(config),
       vocab: config.vocab,
     },
   };

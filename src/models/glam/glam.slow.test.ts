@@ -2,10 +2,10 @@
 
 import { describe, expect, test } from "vitest";
 import { fromData, type Tensor } from "../../core/tensor.ts";
-import { leaves, namedLeaves } from "../../core/tree.ts";
+import { leaves, mapTree, namedLeaves } from "../../core/tree.ts";
 import { jit } from "../../engines/jit.ts";
 import { createOnnxEngine } from "../../engines/onnx/onnx.ts";
-import { abstractParams } from "../../nn/index.ts";
+import { abstractParams, ROUTING_RULES, type RouterState, routerOf } from "../../nn/index.ts";
 import { maximum, random, scalar, where } from "../../numpy/index.ts";
 import { adafactor } from "../../optim/adafactor.ts";
 import type { Optimizer } from "../../optim/optimizer.ts";
@@ -22,14 +22,21 @@ import {
 import type { TokenBatch, Weights } from "../../train/model.ts";
 import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
 import { abstract } from "../../transforms/trace.ts";
-import { type GlamConfig, PRESETS, presetByName } from "./config.ts";
+import { valueAndGradAux } from "../../transforms/vjp.ts";
+import { type GlamConfig, PRESETS, presetByName, routerFor } from "./config.ts";
 import { glamFacts } from "./facts.ts";
 import { family } from "./index.ts";
-import { deployedRouting, type GlamReport, glamLoss, trainingRouting } from "./loss.ts";
+import {
+  deployedRouting,
+  type GlamReport,
+  glamLoss,
+  type RouterStates,
+  trainingRouting,
+} from "./loss.ts";
 import { type Glam, glam, glamParams } from "./model.ts";
 
 const onnx = await createOnnxEngine();
-const ROUTERS = ["expert-choice", "gshard-top2", "switch-top1"] as const;
+const ROUTERS = ROUTING_RULES.map(({ name }) => name);
 
 describe("sizes", () => {
   const facts = (name: string) => {
@@ -120,20 +127,27 @@ function once<A extends readonly unknown[], R>(make: (...args: A) => R): (...arg
   };
 }
 
-/** Weights, which depend on no router. */
 const singles = (config: GlamConfig): Glam<Tensor> => inSingle(fresh(config));
 const fresh = (config: GlamConfig): Glam<Tensor> =>
   drawnTree(abstractParams(glamParams(config)) as Glam<Tensor>, (path) =>
     path.endsWith("Norm") ? 1 : 0,
   );
 
-/** One per sparse layer. */
-const thresholds = ({ experts }: GlamConfig) =>
-  THRESHOLDS.map((threshold) => filled({ expert: experts }, () => threshold));
+/** What the routers may keep, one per sparse layer. */
+const states = (config: GlamConfig): RouterState[] =>
+  THRESHOLDS.map((threshold) =>
+    Object.fromEntries(
+      routerFor(config).keeps.map((name) => [
+        name,
+        // Of thresholds of logits and partitions, something in their range does.
+        filled({ expert: config.experts }, () => (name === "partition" ? 1.5 : threshold)),
+      ]),
+    ),
+  );
 const routingOf = (config: GlamConfig, kind: "training" | "deployed") =>
   kind === "training"
-    ? trainingRouting(config, BATCH, LENGTH)
-    : deployedRouting(config, thresholds(config));
+    ? trainingRouting(config, BATCH, LENGTH, { states: states(config), key: random.key(5) })
+    : deployedRouting(config, states(config));
 
 /** Logits `[batch, pos, vocab]` and the share of tokens that the sparse layer dropped. */
 const forward = once((config: GlamConfig, kind: "training" | "deployed") =>
@@ -210,35 +224,74 @@ describe("no place sees the future of its sequence, bit for bit", () => {
   });
 
   // The audit can fail: groups over the whole batch let experts choose by later tokens.
-  test.each(["expert-choice", "gshard-top2"] as const)(
-    "but %s in groups over the whole batch does see it",
-    async (router) => {
-      const config: GlamConfig = { ...TINY, router, grouping: "leaky-batch" };
-      expect(await leaks(config, "training")).toBeGreaterThan(0);
+  test.each(ROUTING_RULES.map(({ name }) => ({ name, seen: routerOf(name).looksAhead })))(
+    "in groups over the whole batch, seen by $name: $seen",
+    async ({ name, seen }) => {
+      const config: GlamConfig = { ...TINY, router: name, grouping: "leaky-batch" };
+      expect((await leaks(config, "training")) > 0).toBe(seen);
       expect(await leaks(config, "deployed")).toBe(0);
+      if (routerOf(name).chooses === "tokens") {
+        expect(await leaks({ ...config, dropless: true }, "training")).toBe(0);
+      }
     },
   );
 });
 
-test("first choices in token order see no future even in one group (spec §12.1)", async () => {
-  const config: GlamConfig = { ...TINY, router: "switch-top1", grouping: "leaky-batch" };
-  expect((await forward(config, "training")(singles(config), ids)).dropped.item()).toBeGreaterThan(
-    0,
+describe("padding", () => {
+  const segments = filled(
+    { batch: BATCH, pos: LENGTH },
+    (i) => (i % 11 === 3 || i > 40 ? -1 : 0),
+    "int32",
   );
-  expect(await leaks(config, "training")).toBe(0);
+  const padded = (i: number) => numbers(segments)[i] === -1;
+  const targets = filled(
+    { batch: BATCH, pos: LENGTH },
+    (i) => (padded(i) ? -1 : (7 * i) % 32),
+    "int32",
+  );
+  const other = filled(
+    { batch: BATCH, pos: LENGTH },
+    (i) => (numbers(ids)[i]! + (padded(i) ? 1 + (i % 30) : 0)) % 32,
+    "int32",
+  );
+
+  test.each(ROUTERS)(
+    "with %s changes no loss, no gradient and nothing that is kept",
+    async (router) => {
+      const config: GlamConfig = { ...TINY, router, routerZWeight: 0.1 };
+      const run = jit(
+        (p: Glam<Tensor>, tokens: Tensor) => {
+          const routing = trainingRouting(config, BATCH, LENGTH, { states: states(config) });
+          const loss = (q: Glam<Tensor>) => {
+            const all = glamLoss(q, { tokens, targets, segments }, config, routing);
+            return [all.loss, all.report] as const;
+          };
+          return valueAndGradAux(loss)(p);
+        },
+        { engine: onnx, threads: 1 },
+      );
+      const p = singles(config);
+      const [before, after] = [await run(p, ids), await run(p, other)];
+      const [a, b] = [namedLeaves(before), namedLeaves(after)];
+      expect(a.length).toBeGreaterThan(30);
+      a.forEach(({ leaf, path }, i) => {
+        expect(numbers(b[i]!.leaf), path).toEqual(numbers(leaf));
+      });
+    },
+  );
 });
 
 describe("deployed routing", () => {
-  test("takes to each sparse layer its own thresholds", async () => {
+  test("takes to each sparse layer its own state", async () => {
     const config = { ...TINY, router: "expert-choice" };
     const seen = jit(
       (p: Glam<Tensor>, x: Tensor) =>
-        glam(p, x, config, routingOf(config, "deployed")).routings.map(
-          ({ threshold }) => threshold,
-        ),
+        glam(p, x, config, routingOf(config, "deployed")).routings.map(({ observed }) => ({
+          ...observed,
+        })),
       { engine: doubleEngine },
     );
-    const values = (await seen(fresh(config), ids)).map((x) => numbers(x)[0]);
+    const values = (await seen(fresh(config), ids)).map((x) => numbers(x["threshold"]!)[0]);
     expect(values).toEqual(THRESHOLDS.map(Math.fround));
   });
 
@@ -266,7 +319,7 @@ describe("sampling token by token with a cache is the model on the whole sequenc
   test.each([...ROUTERS, "dense"] as const)("with %s", async (router) => {
     const config = router === "dense" ? { ...TINY, experts: 0 } : { ...TINY, router };
     const params = singles(config);
-    const extra = config.experts === 0 ? [] : thresholds(config);
+    const extra = config.experts === 0 ? [] : states(config);
     const whole = read((await forward(config, "deployed")(params, ids)).logits);
     const lm = family.restore("tiny", config, presetByName("glam-pico").training);
     const step = jit(
@@ -296,10 +349,10 @@ describe("sampling token by token with a cache is the model on the whole sequenc
   });
 });
 
-type Recipe = StepRecipe<Glam<Tensor>, readonly Tensor[], GlamReport>;
+type Recipe = StepRecipe<Glam<Tensor>, RouterStates, GlamReport>;
 
 describe("a training step with something that is not finite", () => {
-  const config: GlamConfig = { ...TINY, router: "gshard-top2" };
+  const config: GlamConfig = { ...TINY, router: "expert-choice" };
   const routing = trainingRouting(config, BATCH, LENGTH);
   /** Spoils the batch whose first target is 31 (its loss) or 30 (only its gradient). */
   const recipe: Recipe = {
@@ -319,17 +372,17 @@ describe("a training step with something that is not finite", () => {
       const spoiled = where(mark.equal(31), Number.NaN, 0);
       return { loss: loss.add(spoiled).add(inside.sqrt()), count, report };
     },
-    nextExtra: (extra, { threshold }) =>
-      extra.map((old, i) => maximum(old, threshold[i] ?? old).add(1)),
+    nextExtra: (extra, { observed }) =>
+      extra.map((old, i) => mapTree(old, (x, name) => maximum(x, observed[i]?.[name] ?? x).add(1))),
   };
-  type State = TrainState<Glam<Tensor>, readonly Tensor[]>;
+  type State = TrainState<Glam<Tensor>, RouterStates>;
   const step = jit((state: State, batch: TokenBatch) => trainingStep(recipe, state, batch), {
     name: "step",
     engine: onnx,
     threads: 1,
   });
   const start = jit(
-    (p: Glam<Tensor>, extra: readonly Tensor[]) => initialState(p, extra, recipe, random.key(0)),
+    (p: Glam<Tensor>, extra: RouterStates) => initialState(p, extra, recipe, random.key(0)),
     { engine: onnx, threads: 1 },
   );
   const batchWith = (first: number) =>
@@ -346,7 +399,7 @@ describe("a training step with something that is not finite", () => {
   test("leaves weights and optimiser alone, counts, and goes on with the next batch", async () => {
     const begun = (await start(
       singles(config),
-      [0, 1].map(() => filled({ expert: 4 }, () => 0)),
+      [0, 1].map(() => ({ threshold: filled({ expert: 4 }, () => 0) })),
     )) as State;
     const [first, good] = await step(begun, { tokens: ids, targets: batchWith(0) });
     expect(Number.isFinite(good.loss.item())).toBe(true);
@@ -378,17 +431,22 @@ describe("a training step with something that is not finite", () => {
   });
 });
 
+const copied = (states: RouterStates) =>
+  mapTree(states, (x) => fromData("float32", x.dims, Float32Array.from(numbers(x)), "expert"));
+
 describe("learning", () => {
   const { training } = presetByName("glam-pico");
-  const open = (router: string) =>
-    family.restore("tiny", { ...TINY, layers: 2, router }, { ...training, batch: 8, length: 16 });
-  const begin = jit((key: Tensor) => open("expert-choice").initial(key), {
-    engine: onnx,
-    threads: 1,
-  });
+  const sizes = { ...training, batch: 8, length: 16 };
+  const DROPLESS = ["top-k", "sigmoid-bias"];
+  const cases = [
+    ...ROUTERS.map((router) => ({ router, dropless: false })),
+    ...DROPLESS.map((router) => ({ router, dropless: true })),
+  ];
 
-  test.each([...ROUTERS])("the loss of one batch falls over 30 steps with %s", async (router) => {
-    const lm = open(router);
+  test.each(cases)("the loss of one batch falls over 30 steps with %o", async (own) => {
+    const config = { ...TINY, layers: 2, sharedExperts: own.dropless ? 1 : 0, ...own };
+    const lm = family.restore("tiny", config, sizes);
+    const begin = jit((key: Tensor) => lm.initial(key), { engine: onnx, threads: 1 });
     const step = jit((s: TrainState, b: TokenBatch) => lm.step(s, b), {
       name: "train",
       engine: onnx,
@@ -410,31 +468,40 @@ describe("learning", () => {
     const batch = { tokens: part(0), targets: part(1) };
     let now = (await begin(random.key(1))) as TrainState;
     const losses: number[] = [];
-    const running: number[] = [];
+    /** What the routers keep after a step, from what they kept and what they saw. */
+    const follows = (before: TrainState, after: TrainState, report: GlamReport, t: number) => {
+      const [old, kept] = [before.extra as RouterStates, after.extra as RouterStates];
+      expect(kept.length).toBe(1);
+      const { keeps } = routerFor(config);
+      expect(Object.keys(kept[0]!)).toEqual([...keeps]);
+      for (const name of keeps) {
+        const [was, is] = [numbers(old[0]![name]!), numbers(kept[0]![name]!)];
+        const seen = numbers(report.observed[0]![name === "bias" ? "load" : name]!);
+        // Running means: plain ones at first, then with a memory of 0.98.
+        const share = Math.max(1 / (t + 1), 0.02);
+        is.forEach((x, i) => {
+          const mean = was[i]! * (1 - share) + seen[i]! * share;
+          const nudged = was[i]! + 0.001 * Math.sign(1 - seen[i]!);
+          expect(x, name).toBeCloseTo(name === "bias" ? nudged : mean, 5);
+        });
+      }
+    };
     for (let t = 0; t < 30; t++) {
-      const [next, { report, skipped }] = await step(now, batch);
+      const before = now;
+      // Copied, since a step takes its state over.
+      const old = { ...before, extra: copied(before.extra as RouterStates) };
+      const [next, { report, skipped }] = await step(before, batch);
       now = next;
-      // Running means of the thresholds: plain ones at first, then with a memory of 0.98.
-      const share = Math.max(1 / (t + 1), 0.02);
-      (report as GlamReport).threshold.flatMap(numbers).forEach((x, i) => {
-        running[i] = (running[i] ?? 0) * (1 - share) + x * share;
-      });
-      const kept = (next.extra as readonly Tensor[]).flatMap(numbers);
-      expect(kept.length).toBe(TINY.experts);
-      kept.forEach((x, i) => {
-        expect(x).toBeCloseTo(running[i]!, 5);
-      });
+      follows(old, next, report as GlamReport, t);
       losses.push(report.crossEntropy.item());
       expect(skipped.item()).toBe(0);
     }
-    // Later the past weighs 0.98.
-    const before = numbers((now.extra as readonly Tensor[])[0]!);
     const late = { ...now, step: fromData("float32", [], Float32Array.of(500)) };
+    const old = { ...now, extra: copied(now.extra as RouterStates) };
     const [after, { report }] = await step(late, batch);
-    const fresh = numbers((report as GlamReport).threshold[0]!);
-    numbers((after.extra as readonly Tensor[])[0]!).forEach((x, i) => {
-      expect(x).toBeCloseTo(0.98 * before[i]! + 0.02 * fresh[i]!, 5);
-    });
+    follows(old, after, report as GlamReport, 500);
+    expect(report.served?.map((x) => numbers(x).reduce((a, b) => a + b))[0]).toBeCloseTo(1, 5);
+    expect(report.routerEntropy?.[0]?.item()).toBeGreaterThan(0);
     expect(losses[0]).toBeGreaterThan(3);
     expect(losses[29]).toBeLessThan(losses[0]! - 1.5);
     const rising = losses.filter((x, i) => i > 0 && x > losses[i - 1]!).length;

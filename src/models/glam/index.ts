@@ -1,10 +1,15 @@
 /** @file GLaM as a model family: what the commands train, describe and sample. */
 
 import type { Tensor } from "../../core/tensor.ts";
-import { initialise, listParams, parseGrouping } from "../../nn/index.ts";
-import { maximum, zeros } from "../../numpy/index.ts";
+import {
+  initialise,
+  initialRouterState,
+  listParams,
+  parseGrouping,
+  parseRouter,
+} from "../../nn/index.ts";
+import { zeros } from "../../numpy/index.ts";
 import type { Key } from "../../numpy/random.ts";
-import { fullLike } from "../../ops/creation.ts";
 import type { LanguageModel, ModelFamily, Overrides } from "../../train/model.ts";
 import { recipeFor } from "../../train/recipe.ts";
 import {
@@ -13,38 +18,39 @@ import {
   type TrainingSettings,
 } from "../../train/settings.ts";
 import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
-import { type GlamConfig, PRESETS, presetByName, slotsFor } from "./config.ts";
+import { checkRouting, type GlamConfig, PRESETS, presetByName, routerFor } from "./config.ts";
 import { glamFacts } from "./facts.ts";
-import { deployedRouting, type GlamReport, glamLoss, trainingRouting } from "./loss.ts";
+import {
+  deployedRouting,
+  type GlamReport,
+  glamLoss,
+  type RouterStates,
+  trainingRouting,
+} from "./loss.ts";
 import { type Glam, type GlamCache, glamParams, glamStep, isSparse } from "./model.ts";
 import { readModel } from "./schema.ts";
 
-/** Running thresholds of the routers, `[expert]` per sparse layer. */
-type Thresholds = readonly Tensor[];
-type State = TrainState<Glam<Tensor>, Thresholds>;
+type State = TrainState<Glam<Tensor>, RouterStates>;
 
 /** Whose settings are read, in errors. */
 const OWNER = "a GLaM";
 
-/** Weight of the past in a running threshold; less at the start, so that the first batch counts whole. */
-const MEMORY = 0.98;
-
 function recipeOf(
   model: GlamConfig,
   training: TrainingSettings,
-): StepRecipe<Glam<Tensor>, Thresholds, GlamReport> {
+): StepRecipe<Glam<Tensor>, RouterStates, GlamReport> {
   const paths = listParams(glamParams(model)).map(({ path }) => path);
   const recipe = recipeFor(training, paths);
-  const routing = trainingRouting(model, sequencesAtOnce(training), training.length);
+  const router = routerFor(model);
   return {
     ...recipe,
-    loss: (params, _thresholds, batch) => glamLoss(params, batch, model, routing),
-    nextExtra: (thresholds, { threshold }, step) => {
-      const past = fullLike(step, 1).sub(maximum(fullLike(step, 1).div(step.add(1)), 1 - MEMORY));
-      return thresholds.map((old, i) =>
-        old.mul(past).add((threshold[i] ?? old).mul(fullLike(step, 1).sub(past))),
-      );
+    loss: (params, states, batch, key) => {
+      const [rows, length] = [batch.tokens.size("batch"), batch.tokens.size("pos")];
+      const routing = trainingRouting(model, rows, length, { states, key });
+      return glamLoss(params, batch, model, routing);
     },
+    nextExtra: (states, { observed }, step) =>
+      states.map((state, layer) => router.nextState(state, observed[layer] ?? {}, step)),
   };
 }
 
@@ -60,7 +66,7 @@ function languageModel(
   training: TrainingSettings,
 ): LanguageModel {
   const recipe = recipeOf(model, training);
-  if (model.experts > 0) slotsFor(model, sequencesAtOnce(training), training.length);
+  checkRouting(model, sequencesAtOnce(training), training.length);
   const sparse = Array.from({ length: model.layers }, (_, i) => isSparse(model, i)).filter(Boolean);
   return {
     preset,
@@ -68,12 +74,12 @@ function languageModel(
     training,
     vocab: model.vocab,
     initial(key: Key) {
-      const thresholds = sparse.map(() => zeros([model.experts], "expert"));
-      return initialState(initialise(glamParams(model), key), thresholds, recipe, key);
+      const states = sparse.map(() => initialRouterState(routerFor(model), model.experts));
+      return initialState(initialise(glamParams(model), key), states, recipe, key);
     },
     step: (state, batch) => trainingStep(recipe, state as State, batch),
     evaluate({ params, extra }, batch) {
-      const routing = deployedRouting(model, extra as Thresholds);
+      const routing = deployedRouting(model, extra as RouterStates);
       const { report, count } = glamLoss(params as Glam<Tensor>, batch, model, routing);
       return { nats: report.crossEntropy.mul(count), count };
     },
@@ -83,7 +89,7 @@ function languageModel(
         value: zeros([batch, model.head, length, model.dim], "batch head mem dim"),
       })),
     decode({ params, extra }, cache, ids, at) {
-      const routing = deployedRouting(model, extra as Thresholds);
+      const routing = deployedRouting(model, extra as RouterStates);
       const next = glamStep(
         params as Glam<Tensor>,
         ids,
@@ -101,15 +107,19 @@ function languageModel(
 function withOverrides(preset: string, overrides: Overrides): LanguageModel {
   const { model, training } = presetByName(preset);
   const base = { ...model, ...overrides.file?.model };
-  const { layers, router, grouping, capacityFactor } = overrides;
+  const { layers, grouping, capacityFactor } = overrides;
+  const router = overrides.router === undefined ? undefined : parseRouter(overrides.router);
   return languageModel(
     preset,
     readModel({
       ...base,
       layers: layers ?? base.layers,
-      router: router ?? base.router,
+      router: router?.name ?? base.router,
+      routerOptions: router?.options ?? base.routerOptions,
       grouping: grouping === undefined ? base.grouping : parseGrouping(grouping),
       capacityFactor: capacityFactor ?? base.capacityFactor,
+      dropless: overrides.dropless === true || base.dropless,
+      sharedExperts: overrides.sharedExperts ?? base.sharedExperts,
     }),
     overrideTraining(training, overrides, OWNER),
   );

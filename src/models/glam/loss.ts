@@ -2,45 +2,64 @@
 
 import type { Tensor } from "../../core/tensor.ts";
 import * as nn from "../../nn/index.ts";
-import { scalar } from "../../numpy/index.ts";
-import type { TokenBatch } from "../../train/model.ts";
+import { cummax, random, scalar } from "../../numpy/index.ts";
+import type { LanguageModelReport, TokenBatch } from "../../train/model.ts";
 import type { BatchLoss } from "../../train/step.ts";
-import { type GlamConfig, slotsFor } from "./config.ts";
+import { type GlamConfig, routerFor, slotsFor } from "./config.ts";
 import { type Glam, glam, type LayerRouting } from "./model.ts";
 
 /** Numbers about one batch beside its loss. */
-export interface GlamReport {
-  /** Nats per token, without the extra terms. */
-  readonly crossEntropy: Tensor;
-  readonly auxLoss: Tensor;
-  /** Per sparse layer, `[expert]`. */
-  readonly load: readonly Tensor[];
-  /** Per sparse layer, scalar. */
-  readonly dropped: readonly Tensor[];
-  /** Per sparse layer, `[expert]`. */
-  readonly threshold: readonly Tensor[];
+export interface GlamReport extends LanguageModelReport {
+  /** Per sparse layer: what its router wants to know when it renews its state. */
+  readonly observed: readonly nn.RouterState[];
 }
 
-/** Routing as in training: experts have a limited number of slots. */
-export function trainingRouting(config: GlamConfig, batch: number, length: number): LayerRouting {
-  if (config.experts === 0) return () => ({ route: nn.routingRule(config.router).route, slots: 0 });
-  const { route } = nn.routingRule(config.router);
-  const slots = slotsFor(config, batch, length);
-  return () => ({ route, slots });
+/** What the routers keep, per sparse layer. */
+export type RouterStates = readonly nn.RouterState[];
+
+/** What routers use of a training step besides the tokens. */
+export interface StepContext {
+  readonly states?: RouterStates;
+  /** Nothing is drawn without. */
+  readonly key?: random.Key;
 }
 
-/** Routing as in sampling: every token stands alone, by thresholds from training. */
-export function deployedRouting(config: GlamConfig, thresholds: readonly Tensor[]): LayerRouting {
-  const rule = nn.routingRule(config.router);
-  return (layer) => {
-    const threshold = thresholds[layer];
-    if (threshold === undefined) throw new Error("one threshold per sparse layer");
-    return { route: rule.deployed(threshold), slots: 0 };
-  };
+/** Routing as in training, of batches of these sizes: unless it is dropless, experts have a limited number of slots. */
+export function trainingRouting(
+  config: GlamConfig,
+  batch: number,
+  length: number,
+  { states, key }: StepContext = {},
+): LayerRouting {
+  const router = routerFor(config);
+  const slots =
+    config.experts === 0 || config.dropless ? undefined : slotsFor(config, batch, length);
+  return (layer) => ({
+    router,
+    slots,
+    state: states?.[layer],
+    key: key === undefined ? undefined : random.fold(key, `router ${layer}`),
+  });
+}
+
+/** Routing as in sampling: every token stands alone, by what the routers kept from training. */
+export function deployedRouting(config: GlamConfig, states: RouterStates): LayerRouting {
+  const router = routerFor(config);
+  return (layer) => ({ router, deployed: true, state: states[layer] });
 }
 
 /**
- * Mean cross-entropy plus the balance losses of all routers and a small push on the log-partition.
+ * Where a batch has tokens, bool `[batch, pos]`: in a document, if it is packed, else wherever a target stands
+ * at this place or later. Beyond the last target nothing is looked at.
+ */
+export function realTokens({ targets, segments }: TokenBatch): Tensor {
+  if (segments !== undefined) return segments.greaterEqual(0);
+  return cummax(targets, "pos", { reverse: true }).greaterEqual(0);
+}
+
+/**
+ * Mean cross-entropy plus balance losses and log-partitions of all routers, and a small push on the
+ * log-partition of the output.
  *
  * @param batch - packed batches attend within their documents
  */
@@ -50,19 +69,29 @@ export function glamLoss(
   config: GlamConfig,
   routing: LayerRouting,
 ): BatchLoss<GlamReport> {
-  const { logits, routings } = glam(p, batch.tokens, config, routing, batch.segments);
+  const { segments } = batch;
+  const places = { segments, mask: realTokens(batch) };
+  const { logits, routings } = glam(p, batch.tokens, config, routing, places);
   const { crossEntropy, zSquare, count } = nn.tokenLoss(logits, batch.targets);
-  const auxLoss = routings.reduce((sum, { auxLoss: own }) => sum.add(own), scalar(0));
-  const loss = crossEntropy.add(auxLoss.mul(config.auxWeight)).add(zSquare.mul(config.zWeight));
+  const total = (one: (routing: nn.MoeRouting) => Tensor) =>
+    routings.reduce((sum, routing) => sum.add(one(routing)), scalar(0));
+  const auxLoss = total((routing) => routing.auxLoss);
+  const balanced = crossEntropy.add(auxLoss.mul(config.auxWeight));
+  const small =
+    config.routerZWeight === 0
+      ? balanced
+      : balanced.add(total(({ zLoss }) => zLoss).mul(config.routerZWeight));
   return {
-    loss,
+    loss: small.add(zSquare.mul(config.zWeight)),
     count,
     report: {
       crossEntropy,
       auxLoss,
       load: routings.map(({ load }) => load),
       dropped: routings.map(({ dropped }) => dropped),
-      threshold: routings.map(({ threshold }) => threshold),
+      served: routings.map(({ served }) => served),
+      routerEntropy: routings.map(({ entropy }) => entropy),
+      observed: routings.map(({ observed }) => observed),
     },
   };
 }

@@ -4,15 +4,20 @@ import { describe, expect, test } from "vitest";
 import { stored, type Tensor } from "../../core/tensor.ts";
 import { leaves, namedLeaves, withLeaves } from "../../core/tree.ts";
 import { jit } from "../../engines/jit.ts";
-import { abstractParams } from "../../nn/index.ts";
+import {
+  abstractParams,
+  initialRouterState,
+  ROUTING_RULES,
+  type RouterState,
+} from "../../nn/index.ts";
 import { doubleEngine } from "../../testing/double.ts";
 import { differs, drawnIds, drawnTree, filled, numbers, read } from "../../testing/tensors.ts";
 import { grad } from "../../transforms/vjp.ts";
-import { type GlamConfig, presetByName } from "./config.ts";
+import { type GlamConfig, presetByName, routerFor } from "./config.ts";
 import { deployedRouting, glamLoss, trainingRouting } from "./loss.ts";
 import { type Glam, glam, glamParams } from "./model.ts";
 
-const ROUTERS = ["expert-choice", "gshard-top2", "switch-top1"] as const;
+const ROUTERS = ROUTING_RULES.map(({ name }) => name);
 const TINY: GlamConfig = {
   ...presetByName("glam-pico").model,
   layers: 3, // sparse, dense, sparse
@@ -110,7 +115,7 @@ describe("the whole model", () => {
           );
         }
         const { gate, wi, wo } = layer.moe!;
-        const raw = times(y, matrix(gate)).map(Math.exp);
+        const raw = times(y, matrix(gate!)).map(Math.exp);
         const share = raw.map((s) => s / raw.reduce((a, b) => a + b));
         return share.reduce((sum, s, e) => {
           if (s < limit) return sum;
@@ -133,8 +138,8 @@ describe("the whole model", () => {
   test.each([4, 0])("with %i experts is what plain loops compute", async (experts) => {
     const config = { ...TINY, experts, router: "expert-choice" };
     const p = fresh(config);
-    const thresholds = THRESHOLDS.map((threshold) => filled({ expert: 4 }, () => threshold));
-    const routing = deployedRouting(config, thresholds);
+    const states = THRESHOLDS.map((value) => ({ threshold: filled({ expert: 4 }, () => value) }));
+    const routing = deployedRouting(config, states);
     const run = jit((q: Glam<Tensor>, x: Tensor) => glam(q, x, config, routing).logits, {
       engine: doubleEngine,
     });
@@ -142,8 +147,9 @@ describe("the whole model", () => {
     expect(differs(await run(p, ids), expected, { rtol: 1e-9, atol: 1e-10 })).toBeUndefined();
   });
 
-  test("is trained on cross-entropy, balance of all routers, and the log-partition", async () => {
-    const config = { ...TINY, router: "gshard-top2", auxWeight: 0.3, zWeight: 0.07 };
+  test("is trained on cross-entropy, balance and partition of all routers, and the log-partition", async () => {
+    const weights = { auxWeight: 0.3, routerZWeight: 0.05, zWeight: 0.07 };
+    const config = { ...TINY, router: "gshard-top2", ...weights };
     const targets = drawnIds(4, { batch: BATCH, pos: LENGTH }, 32);
     const routing = trainingRouting(config, BATCH, LENGTH);
     const all = jit(
@@ -151,11 +157,12 @@ describe("the whole model", () => {
         const { loss, report } = glamLoss(p, { tokens: ids, targets }, config, routing);
         const { crossEntropy, auxLoss } = report;
         const { logits, routings } = glam(p, ids, config, routing);
-        return { loss, crossEntropy, auxLoss, logits, each: routings.map((r) => r.auxLoss) };
+        const each = routings.map((r) => r.auxLoss);
+        return { loss, crossEntropy, auxLoss, logits, each, z: routings.map((r) => r.zLoss) };
       },
       { engine: doubleEngine },
     );
-    const { loss, crossEntropy, auxLoss, logits, each } = await all(fresh(config));
+    const { loss, crossEntropy, auxLoss, logits, each, z: own } = await all(fresh(config));
     const rows = matrix(logits);
     const partition = (row: readonly number[]) =>
       Math.log(row.reduce((s, x) => s + Math.exp(x), 0));
@@ -169,9 +176,17 @@ describe("the whole model", () => {
       12,
     );
     expect(auxLoss.item()).toBeGreaterThan(1.5);
-    expect(loss.item()).toBeCloseTo(nats + 0.3 * auxLoss.item() + 0.07 * z, 9);
+    const routerZ = own.reduce((sum, x) => sum + x.item(), 0);
+    expect(routerZ).toBeGreaterThan(1);
+    const extra = 0.3 * auxLoss.item() + 0.05 * routerZ + 0.07 * z;
+    expect(loss.item()).toBeCloseTo(nats + extra, 9);
   });
 });
+
+/** States of the sparse layers before the first step, traced. */
+function fresh0(config: GlamConfig): RouterState[] {
+  return THRESHOLDS.map(() => initialRouterState(routerFor(config), config.experts));
+}
 
 describe("the gradient of a whole GLaM", () => {
   const [batch, length] = [4, 3];
@@ -188,13 +203,15 @@ describe("the gradient of a whole GLaM", () => {
   const tokens = drawnIds(2, { batch, pos: length }, 7);
   const targets = drawnIds(3, { batch, pos: length }, 7);
 
-  test.each([...ROUTERS, "dense"] as const)(
+  test.each([...ROUTERS, "dense"])(
     "with %s is the slope, parameter by parameter",
     async (router) => {
       const config = router === "dense" ? { ...small, experts: 0 } : { ...small, router };
-      const routing = trainingRouting(config, batch, length);
-      const loss = (p: Glam<Tensor>) =>
-        glamLoss(p, { tokens, targets }, { ...config, auxWeight: 0.5, zWeight: 0.1 }, routing).loss;
+      const weights = { auxWeight: 0.5, routerZWeight: 0.2, zWeight: 0.1 };
+      const loss = (p: Glam<Tensor>) => {
+        const routing = trainingRouting(config, batch, length, { states: fresh0(config) });
+        return glamLoss(p, { tokens, targets }, { ...config, ...weights }, routing).loss;
+      };
       const p = fresh(config);
       const value = jit(loss, { engine: doubleEngine });
       const slopes = namedLeaves(await jit(grad(loss), { engine: doubleEngine })(p));

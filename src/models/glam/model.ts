@@ -9,7 +9,7 @@
 
 import type { Tensor } from "../../core/tensor.ts";
 import * as nn from "../../nn/index.ts";
-import type { GlamConfig } from "./config.ts";
+import { type GlamConfig, routerFor } from "./config.ts";
 
 export interface GlamLayer<T> {
   readonly attentionNorm: T;
@@ -51,7 +51,8 @@ export function glamParams(config: GlamConfig): Glam<nn.ParamSpec> {
               embed,
               mlp,
               expert: config.experts,
-              activation: config.activation,
+              shared: config.sharedExperts,
+              learned: routerFor(config).learned,
             }),
           }
         : { mlp: nn.gatedFeedForwardParams(embed, mlp) }),
@@ -61,29 +62,38 @@ export function glamParams(config: GlamConfig): Glam<nn.ParamSpec> {
 }
 
 /** How the sparse layers route in one call of the model: per sparse layer, in order. */
-export type LayerRouting = (sparseLayer: number) => Pick<nn.MoeCall, "route" | "slots">;
+export type LayerRouting = (
+  sparseLayer: number,
+) => Pick<nn.MoeCall, "router" | "deployed" | "slots" | "key" | "state">;
 
 export interface GlamOutput {
   /** `[batch, pos, vocab]` */
   readonly logits: Tensor;
   /** One per sparse layer. */
-  readonly routings: readonly nn.Routing[];
+  readonly routings: readonly nn.MoeRouting[];
+}
+
+/** What a batch may say of its places besides their ids. */
+export interface Places {
+  /** int32 `[batch, pos]` of packed batches: which document a place is of. */
+  readonly segments?: Tensor | undefined;
+  /** bool `[batch, pos]`: false at padding. */
+  readonly mask?: Tensor | undefined;
 }
 
 /**
  * Logits of every position.
  *
  * @param ids - int32 `[batch, pos]`
- * @param segments - int32 `[batch, pos]` of packed batches: which document a place is of
  */
 export function glam(
   p: Glam<Tensor>,
   ids: Tensor,
   config: GlamConfig,
   routing: LayerRouting,
-  segments?: Tensor,
+  { segments, mask }: Places = {},
 ): GlamOutput {
-  const routings: nn.Routing[] = [];
+  const routings: nn.MoeRouting[] = [];
   let x = nn.embed(p.embedding, ids).as("batch pos embed");
   for (const layer of p.layers) {
     x = x.add(
@@ -94,7 +104,8 @@ export function glam(
         segments === undefined ? {} : { segments },
       ),
     );
-    x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));
+    const h = nn.rmsNorm(layer.mlpNorm, x);
+    x = x.add(feedForward(layer, h, config, routing, routings, { ids, mask }));
   }
   return { logits: nn.unembed(p.embedding, nn.rmsNorm(p.finalNorm, x)), routings };
 }
@@ -104,14 +115,17 @@ function feedForward(
   x: Tensor,
   config: GlamConfig,
   routing: LayerRouting,
-  routings: nn.Routing[],
+  routings: nn.MoeRouting[],
+  seen: Pick<nn.MoeCall, "ids" | "mask">,
 ): Tensor {
   if (layer.mlp !== undefined) return nn.gatedFeedForward(layer.mlp, x);
   if (layer.moe === undefined) throw new Error("a layer is dense or sparse");
   const call = {
     ...routing(routings.length),
+    ...seen,
     grouping: config.grouping,
     activation: config.activation,
+    routedScale: config.routedScale,
   };
   const [y, used] = nn.moe(layer.moe, x, call);
   routings.push(used);
@@ -137,7 +151,7 @@ export function glamStep(
   routing: LayerRouting,
 ): { readonly logits: Tensor; readonly cache: GlamCache<Tensor> } {
   const grown: nn.AttentionCache<Tensor>[] = [];
-  const routings: nn.Routing[] = [];
+  const routings: nn.MoeRouting[] = [];
   let x = nn.embed(p.embedding, ids).as("batch pos embed");
   p.layers.forEach((layer, i) => {
     const before = cache[i];
@@ -151,7 +165,8 @@ export function glamStep(
     );
     grown.push(after);
     x = x.add(y);
-    x = x.add(feedForward(layer, nn.rmsNorm(layer.mlpNorm, x), config, routing, routings));
+    const h = nn.rmsNorm(layer.mlpNorm, x);
+    x = x.add(feedForward(layer, h, config, routing, routings, { ids }));
   });
   const logits = nn.unembed(p.embedding, nn.rmsNorm(p.finalNorm, x));
   return { logits, cache: grown };

@@ -1,9 +1,9 @@
 /** @file Strict reading of a saved GLaM configuration: a misspelt or missing key stops the run. */
 
 import { z } from "zod";
-import { GROUPINGS, routingRule } from "../../nn/index.ts";
+import { CAPACITY_RULES, GROUPINGS } from "../../nn/index.ts";
 import { readStrict } from "../../train/strict.ts";
-import type { GlamConfig } from "./config.ts";
+import { type GlamConfig, routerFor } from "./config.ts";
 
 const count = z.int().positive();
 
@@ -16,17 +16,23 @@ const model: z.ZodType<GlamConfig> = z.strictObject({
   vocab: count,
   experts: z.int().nonnegative(),
   router: z.string(),
+  routerOptions: z.record(z.string(), z.unknown()), // each rule knows its own
   grouping: z.enum(GROUPINGS),
   capacityFactor: z.number().positive(),
+  capacityRule: z.enum(CAPACITY_RULES),
+  dropless: z.boolean(),
+  sharedExperts: z.int().nonnegative(),
+  routedScale: z.number().positive(),
   activation: z.enum(["gelu", "relu"]),
   extraLogit: z.boolean(),
   auxWeight: z.number().nonnegative(),
+  routerZWeight: z.number().nonnegative(),
   zWeight: z.number().nonnegative(),
 });
 
 /** @throws ConfigError naming every key that is wrong */
 export function readModel(value: unknown): GlamConfig {
   const config = readStrict(model, value, "model", "a GLaM");
-  routingRule(config.router);
+  routerFor(config);
   return config;
 }

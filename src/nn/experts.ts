@@ -1,0 +1,105 @@
+/** @file What experts answer: in slots of equal number, or for as many tokens as chose them. */
+
+import type { Tensor } from "../core/tensor.ts";
+import {
+  argsort,
+  concatenate,
+  einsum,
+  full,
+  isOneHot,
+  raggedDot,
+  repeat,
+  scatterAdd,
+  take,
+  where,
+} from "../numpy/index.ts";
+import { ACTIVATIONS, type ActivationName } from "./activations.ts";
+
+/** Weights of all experts. */
+export interface Experts<T> {
+  /** `[expert, embed, mlp]` */
+  readonly wi: T;
+  /** `[expert, embed, mlp]` of gated experts, `(act(x·wg) ⊙ x·wi)·wo`; others are `act(x·wi)·wo`. */
+  readonly wg?: T;
+  /** `[expert, mlp, embed]` */
+  readonly wo: T;
+}
+
+/** Both halves of an expert, whatever the product with its matrices is. */
+function answersOf(
+  p: Experts<Tensor>,
+  activation: ActivationName,
+  into: (w: Tensor) => Tensor,
+  out: (hidden: Tensor) => Tensor,
+): Tensor {
+  const act = ACTIVATIONS[activation];
+  return out(p.wg === undefined ? act(into(p.wi)) : act(into(p.wg)).mul(into(p.wi)));
+}
+
+/**
+ * Weighted answers, summed by token, of experts with equally many slots.
+ *
+ * Tokens travel as rows of one table, straight into the experts' order and back: only row numbers are
+ * ever reordered.
+ *
+ * @param table - `[token, embed]`
+ * @param at - int32 `[expert, group, slot]` rows; one past the end for empty slots
+ * @param weight - `[expert, group, slot]`
+ */
+export function answerSeats(
+  p: Experts<Tensor>,
+  table: Tensor,
+  at: Tensor,
+  weight: Tensor,
+  activation: ActivationName,
+): Tensor {
+  // One more row, of zeros, for empty slots: no token's row may be touched by a slot that is not its own.
+  const nobody = full(0, [1, table.size("embed")], "token embed", table.dtype);
+  // An expert takes no token twice, so each expert's indices are distinct.
+  const distinct = at.size("expert");
+  const sent = take(concatenate([table, nobody], "token"), at, { distinct });
+  const answer = answersOf(
+    p,
+    activation,
+    (w) => einsum("expert group slot embed, expert embed mlp -> expert group slot mlp", sent, w),
+    (h) => einsum("expert group slot mlp, expert mlp embed -> expert group slot embed", h, p.wo),
+  );
+  const weighted = answer.mul(weight);
+  const size = table.size("token") + 1;
+  const summed = scatterAdd(weighted, { at, size, batch: 0, as: "token", distinct });
+  return summed.slice("token", 0, size - 1);
+}
+
+/**
+ * Weighted answers, summed by token, of experts that serve all who chose them: pairs of token and choice are
+ * sorted by expert, and every expert's matrix meets just its own rows. The cost is that of the pairs.
+ *
+ * @param table - `[token, embed]`
+ * @param expert - int32 `[token, choice]`, −1 where there is none
+ * @param weight - `[token, choice]`
+ */
+export function answerChoices(
+  p: Experts<Tensor>,
+  table: Tensor,
+  expert: Tensor,
+  weight: Tensor,
+  activation: ActivationName,
+): Tensor {
+  const [tokens, choices] = expert.dims as [number, number];
+  const experts = p.wi.size("expert");
+  const flat = expert.reshape([tokens * choices], "pair");
+  // No choice sorts behind every expert, past the rows that are computed.
+  const order = argsort(where(flat.less(0), experts, flat), { axis: 0 });
+  const sizes = isOneHot(flat, experts, "expert").astype("int32").sum("pair");
+  const rows = choices === 1 ? table : repeat(table, "token", choices);
+  const sent = take(rows.as("pair embed"), order, { distinct: 1 }).as("pair embed");
+  const answer = answersOf(
+    p,
+    activation,
+    (w) => raggedDot(sent, w, sizes),
+    (h) => raggedDot(h, p.wo, sizes),
+  );
+  const back = take(answer.as("pair embed"), argsort(order, { axis: 0 }), { distinct: 1 });
+  const byToken = back.reshape([tokens, choices, table.size("embed")], "token choice embed");
+  return einsum("token choice embed, token choice -> token embed", byToken, weight);
+}
