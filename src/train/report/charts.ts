@@ -68,7 +68,15 @@ const PANELS: readonly Panel[] = [
   },
 ];
 
-const DROPPED = "moe/dropped_fraction/";
+/** Metrics with one value per sparse layer, drawn as lines of one chart: `name/<layer>`. */
+const BY_LAYER: readonly (readonly [prefix: string, title: string, yTitle: string])[] = [
+  ["moe/dropped_fraction/", "Dropped tokens", "share of tokens"],
+  ["moe/router_entropy/", "Router entropy", "nats per token"],
+];
+/** How many experts serve a token, `name/<layer>/<count>`: one chart a layer. */
+const BY_EXPERTS = /^moe\/tokens_by_experts\/(\d+)\/(\d+)$/;
+/** The last count stands for itself and more. */
+const MOST_EXPERTS = 5;
 /** Units of metrics that have no panel of their own, by how their names end. */
 const UNITS: readonly (readonly [ending: RegExp, unit: string])[] = [
   [/seconds$/, "seconds"],
@@ -113,18 +121,10 @@ function panelsOf(runs: readonly RunView[]): readonly Panel[] {
   const found = [...new Set(runs.flatMap(metricsOf))].filter(
     (metric) => !placed.has(metric) && !isExpertLoad(metric),
   );
-  const layers = found.filter((metric) => metric.startsWith(DROPPED));
-  const dropped: Panel = {
-    title: "Dropped tokens",
-    yTitle: "share of tokens",
-    metrics: layers.map((metric) => [
-      metric,
-      `layer ${metric.slice(DROPPED.length)}`,
-      "smoothed" as const,
-    ]),
-  };
+  const grouped = [...layerPanels(found), ...expertPanels(found)];
+  const taken = new Set(grouped.flatMap(({ metrics }) => metrics.map(([metric]) => metric)));
   const others = found
-    .filter((metric) => !layers.includes(metric))
+    .filter((metric) => !taken.has(metric))
     .map(
       (metric): Panel => ({
         title: metric,
@@ -132,7 +132,32 @@ function panelsOf(runs: readonly RunView[]): readonly Panel[] {
         metrics: [[metric, "", "smoothed"]],
       }),
     );
-  return [...PANELS, dropped, ...others];
+  return [...PANELS, ...grouped, ...others];
+}
+
+function layerPanels(found: readonly string[]): readonly Panel[] {
+  return BY_LAYER.map(([prefix, title, yTitle]) => ({
+    title,
+    yTitle,
+    metrics: found
+      .filter((metric) => metric.startsWith(prefix))
+      .map((metric) => [metric, `layer ${metric.slice(prefix.length)}`, "smoothed"] as const),
+  }));
+}
+
+function expertPanels(found: readonly string[]): readonly Panel[] {
+  const layers = new Map<string, Panel["metrics"][number][]>();
+  for (const metric of found) {
+    const [, layer, count] = BY_EXPERTS.exec(metric) ?? [];
+    if (layer === undefined || count === undefined) continue;
+    const name = Number(count) < MOST_EXPERTS ? count : `${count}+`;
+    layers.set(layer, [...(layers.get(layer) ?? []), [metric, name, "smoothed"]]);
+  }
+  return [...layers].map(([layer, metrics]) => ({
+    title: `Experts per token, sparse layer ${layer}`,
+    yTitle: "share of tokens",
+    metrics,
+  }));
 }
 
 function chartsOf(
