@@ -6,12 +6,13 @@ import type { Batch, Batches } from "../data/batches.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
 import * as random from "../numpy/random.ts";
-import { listCheckpoints, loadCheckpoint, pruneCheckpoints, saveCheckpoint } from "./checkpoint.ts";
+import { listCheckpoints, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { createGenerator } from "./generate.ts";
 import type { MetricsRow } from "./metrics.ts";
 import type { LanguageModel, LanguageModelReport, TokenBatch, Weights } from "./model.ts";
-import { readReport } from "./report/read-report.ts";
-import { renderReport } from "./report/report.ts";
+import { renderReport } from "./report.ts";
+import { reportData } from "./report-data.ts";
+import { pruneCheckpoints } from "./retention.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { stateFrom, tensorsOf } from "./state.ts";
 import { type StepMetrics, type TrainState, weightsOf } from "./step.ts";
@@ -101,7 +102,7 @@ export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
       await writer.write(state, at);
   }
   if (at > first || (await listCheckpoints(run.path)).length === 0) await save(options, state, at);
-  else await pruneCheckpoints(run.path, KEEP, at);
+  else await pruneCheckpoints(run.path, { last: KEEP }, at);
   const finished = at >= options.steps;
   const evalLoss = finished
     ? ((await evalLossAt(run, at)) ?? (await writer.write(state, at)))
@@ -164,7 +165,7 @@ function tensorsOfBatch(batch: Batch, { training }: LanguageModel): TokenBatch {
 
 async function save({ run }: LoopOptions, state: TrainState, step: number): Promise<void> {
   await saveCheckpoint(run.path, step, tensorsOf(state), {});
-  await pruneCheckpoints(run.path, KEEP, step);
+  await pruneCheckpoints(run.path, { last: KEEP }, step);
 }
 
 function progressOf(

@@ -3,15 +3,18 @@
  * lock while a process writes to it.
  */
 
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { RunError } from "../core/errors.ts";
 import { isOrphan, isTemporary, writeAtomically } from "../files/atomic.ts";
 import { diskError, ifPresent } from "../files/disk.ts";
-import { listCheckpoints, sweepLeftovers } from "./checkpoint.ts";
+import { makeFolder } from "../files/folder.ts";
+import { readSmall } from "../files/read.ts";
+import { listCheckpoints } from "./checkpoint.ts";
 import { LOCK_FILE, type Lock, takeLock } from "./lock.ts";
 import { appendMetrics, dropMetricsAfter, type MetricsRow, readMetrics } from "./metrics.ts";
+import { sweepLeftovers } from "./retention.ts";
 
 /** The resolved configuration, as sections of JSON values; `model` and `data` are compared on resume. */
 export type RunConfig = Readonly<Record<string, unknown>>;
@@ -51,6 +54,8 @@ export interface RunFolder {
 
 const CONFIG_FILE = "config.json";
 const METRICS_FILE = "metrics.jsonl";
+/** Bytes. */
+const LARGEST_CONFIG = 2 ** 24;
 /** A checkpoint fits only the model it is of, and a data position only its data. */
 const FIXED_SECTIONS = ["model", "data"];
 
@@ -65,7 +70,7 @@ export async function openRun(folder: string, options: RunOptions): Promise<RunF
   // A mistyped --out must not leave an empty folder.
   if (options.resume && (await ifPresent(stat(folder))) === undefined) throw noRun(folder);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   } catch (cause) {
     throw diskError("run", folder, cause);
   }
@@ -121,12 +126,14 @@ async function sweepFiles(folder: string): Promise<string[]> {
 }
 
 async function readConfig(path: string): Promise<RunConfig | undefined> {
-  const text = await ifPresent(readFile(path, "utf8"));
-  if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as RunConfig;
+    const text = await ifPresent(readSmall(path, LARGEST_CONFIG));
+    if (text === undefined) return undefined;
+    const config: unknown = JSON.parse(text);
+    if (isRecord(config)) return config;
+    throw new SyntaxError("it is no JSON object");
   } catch (cause) {
-    throw new RunError("RUN-01", `run: ${path} is not JSON.`, [
+    throw new RunError("RUN-01", `run: ${path} cannot be read.`, [
       ["cause", (cause as Error).message],
       ["fix", "put back the file as the run wrote it, or choose another folder with --out"],
     ]);
