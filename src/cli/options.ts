@@ -37,13 +37,19 @@ interface FlagOption extends OptionCommon {
   readonly default: boolean;
 }
 
+/** May be given several times; its value is the list of all texts, in their order. */
+interface ListOption extends OptionCommon {
+  readonly type: "list";
+  readonly default: readonly string[];
+}
+
 /**
  * One row of the table.
  *
  * Without a `default` key the user must give the option; `default: undefined` says that it may be
  * left out, and then its value is `undefined`. A flag always has a default.
  */
-export type Option = StringOption | NumberOption | ChoiceOption | FlagOption;
+export type Option = StringOption | NumberOption | ChoiceOption | FlagOption | ListOption;
 
 /** Options by camelCase key: `learningRate` is `--learning-rate` on the command line. */
 export type OptionTable = Readonly<Record<string, Option>>;
@@ -77,12 +83,12 @@ export const COMMON_OPTIONS: OptionTable = {
 /** What one option or positional can hold. */
 export type OptionValue = string | number | boolean | readonly string[] | undefined;
 
-type Present<O> = O extends { many: true }
-  ? readonly string[]
-  : O extends { type: "int" | "float" }
-    ? number
-    : O extends { type: "flag" }
-      ? boolean
+type Present<O> = O extends { type: "int" | "float" }
+  ? number
+  : O extends { type: "flag" }
+    ? boolean
+    : O extends { type: "list" }
+      ? readonly string[]
       : O extends { choices: readonly (infer Choice)[] }
         ? Choice
         : string;
@@ -115,7 +121,7 @@ export function usageOf(key: string, option: Option): string {
 export function expectation(option: Option): string {
   if (option.type === "flag") return "no value";
   if (option.type === "choice") return `one of ${option.choices.join(", ")}`;
-  const kind = { string: "text", int: "an integer", float: "a number" }[option.type];
+  const kind = { string: "text", list: "text", int: "an integer", float: "a number" }[option.type];
   const unit = option.unit === undefined ? "" : `in ${option.unit}`;
   return [kind, rangeOf(option), unit].filter((part) => part !== "").join(", ");
 }

@@ -5,15 +5,21 @@
 
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { RunError } from "../core/errors.ts";
 import { isOrphan, isTemporary, writeAtomically } from "../files/atomic.ts";
 import { diskError, ifPresent } from "../files/disk.ts";
 import { makeFolder } from "../files/folder.ts";
 import { readSmall } from "../files/read.ts";
 import { listCheckpoints } from "./checkpoint.ts";
+import { type ConfigChange, changesBetween, isRecord, showValue } from "./config-changes.ts";
 import { LOCK_FILE, type Lock, takeLock } from "./lock.ts";
-import { appendMetrics, dropMetricsAfter, type MetricsRow, readMetrics } from "./metrics.ts";
+import {
+  appendMetrics,
+  dropMetricsAfter,
+  type MetricsRow,
+  readMetrics,
+  syncMetrics,
+} from "./metrics.ts";
 import { sweepLeftovers } from "./retention.ts";
 
 /** The resolved configuration, as sections of JSON values; `model` and `data` are compared on resume. */
@@ -23,14 +29,6 @@ export interface RunOptions {
   /** Go on with the run that is there; otherwise one that is there is refused. */
   readonly resume: boolean;
   readonly config: RunConfig;
-}
-
-/** A value that the resumed run has otherwise than the run had before. */
-export interface ConfigChange {
-  /** With dots, for example `optimizer.learningRate`. */
-  readonly key: string;
-  readonly before: unknown;
-  readonly now: unknown;
 }
 
 /** An open run. Only one process has it at a time; `close` lets it go. */
@@ -45,7 +43,9 @@ export interface RunFolder {
   /** Rows so far, for the report. */
   readMetrics(): Promise<MetricsRow[]>;
   /** Call it after loading the checkpoint of `step`, before the first new row. */
-  dropMetricsAfter(step: number): Promise<number>;
+  dropMetricsAfter(step: number, batches?: number): Promise<number>;
+  /** Brings the rows so far to the disk; for the moment before a checkpoint takes its place. */
+  syncMetrics(): Promise<void>;
   /** Writes `report.html` in the folder. */
   writeReport(html: string): Promise<void>;
   /** Safe to call twice. */
@@ -90,7 +90,7 @@ async function openLocked(folder: string, options: RunOptions, lock: Lock): Prom
   // As JSON, since that is what is compared next time.
   const config = JSON.parse(JSON.stringify(options.config)) as RunConfig;
   await checkPresence(folder, options.resume, before !== undefined);
-  const changes = before === undefined ? [] : differences(before, config, "");
+  const changes = before === undefined ? [] : changesBetween(sections(before), sections(config));
   refuseOther(folder, changes);
 
   const notes = lock.takenFrom === undefined ? [] : [`took the lock of ${lock.takenFrom}`];
@@ -106,7 +106,8 @@ async function openLocked(folder: string, options: RunOptions, lock: Lock): Prom
     notes,
     appendMetrics: (rows) => appendMetrics(metricsPath, rows),
     readMetrics: () => readMetrics(metricsPath),
-    dropMetricsAfter: (step) => dropMetricsAfter(metricsPath, step),
+    dropMetricsAfter: (step, batches) => dropMetricsAfter(metricsPath, step, batches),
+    syncMetrics: () => syncMetrics(metricsPath),
     writeReport: (html) => writeAtomically(join(folder, "report.html"), html),
     close: () => lock.release(),
   };
@@ -152,7 +153,8 @@ async function checkPresence(folder: string, resume: boolean, there: boolean): P
   if (resume && !there) throw noRun(folder);
 }
 
-function noRun(folder: string): RunError {
+/** There is nothing to resume. */
+export function noRun(folder: string): RunError {
   return new RunError("RUN-01", `run: ${folder} has no run to resume.`, [
     ["missing", join(folder, CONFIG_FILE)],
     ["fix", "check --out, or leave out --resume to start a new run"],
@@ -167,26 +169,14 @@ function refuseOther(folder: string, changes: readonly ConfigChange[]): void {
   if (first === undefined) return;
   const section = first.key.split(".")[0];
   throw new RunError("RUN-01", `run: ${folder} is a run with another ${section} configuration.`, [
-    ...other.map(({ key, before, now }) => [key, `was ${show(before)}, now ${show(now)}`] as const),
+    ...other.map(
+      ({ key, before, now }) => [key, `was ${showValue(before)}, now ${showValue(now)}`] as const,
+    ),
     ["fix", "give the same values as before, or start a new run with another --out"],
   ]);
 }
 
-/** Leaves that differ, as dotted keys; lists are compared whole. */
-function differences(before: unknown, now: unknown, key: string): ConfigChange[] {
-  if (!isRecord(before) || !isRecord(now)) {
-    return isDeepStrictEqual(before, now) ? [] : [{ key, before, now }];
-  }
-  const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
-  return [...keys].flatMap((name) =>
-    differences(before[name], now[name], key === "" ? name : `${key}.${name}`),
-  );
-}
-
-function show(value: unknown): string {
-  return value === undefined ? "not set" : JSON.stringify(value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** Without what follows from the other sections. */
+function sections({ differences: _, ...others }: RunConfig): RunConfig {
+  return others;
 }

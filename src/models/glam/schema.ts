@@ -2,12 +2,12 @@
 
 import { z } from "zod";
 import { GROUPINGS, routingRule } from "../../nn/index.ts";
-import { readStrict } from "../../train/strict.ts";
-import type { GlamConfig } from "./config.ts";
+import { configError } from "../../train/config-issues.ts";
+import type { GlamConfig, TrainingConfig } from "./config.ts";
 
 const count = z.int().positive();
 
-const model: z.ZodType<GlamConfig> = z.strictObject({
+const model = z.strictObject({
   layers: count,
   embed: count,
   mlp: count,
@@ -23,6 +23,25 @@ const model: z.ZodType<GlamConfig> = z.strictObject({
   auxWeight: z.number().nonnegative(),
   zWeight: z.number().nonnegative(),
 });
+
+const training = z.strictObject({
+  batch: count,
+  length: count,
+  steps: count,
+  optimizer: z.enum(["adafactor", "adamw"]),
+  learningRate: z.number().positive(),
+  schedule: z.enum(["inverse-square-root", "cosine"]),
+  warmup: z.int().nonnegative(),
+  clip: z.number().positive(),
+});
+
+const KEYS = { model: Object.keys(model.shape), training: Object.keys(training.shape) };
+
+function read<T>(schema: z.ZodType<T>, value: unknown, section: keyof typeof KEYS): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw configError(section, result.error.issues, KEYS);
+}
 
 /** @throws ConfigError naming every key that is wrong */
 export function readModel(value: unknown): GlamConfig {

@@ -1,0 +1,156 @@
+/** @file The options of `train`, and the setting that each of them is short for. */
+
+import { parseSetting, type Setting } from "../train/run-config.ts";
+
+/** Every one of these may also stand in a `--config` file; what is given here wins. */
+export const SETTINGS = {
+  data: {
+    type: "string",
+    default: undefined,
+    help: "a corpus by name, or a path to a text file or folder; moby-dick when absent",
+  },
+  steps: {
+    type: "int",
+    default: undefined,
+    min: 1,
+    help: "updates in all, resumed ones included; the preset's when absent",
+  },
+  batch: { type: "int", default: undefined, min: 1, help: "sequences per step" },
+  length: {
+    type: "int",
+    default: undefined,
+    min: 2,
+    unit: "tokens",
+    help: "tokens per sequence",
+  },
+  learningRate: { type: "float", default: undefined, above: 0, help: "peak learning rate" },
+  router: {
+    type: "string",
+    default: undefined,
+    help: "expert-choice, gshard-top2 or switch-top1",
+  },
+  grouping: {
+    type: "string",
+    default: undefined,
+    help: "position (causal) or leaky-batch (as the paper trained; sees later tokens)",
+  },
+  capacityFactor: {
+    type: "float",
+    default: undefined,
+    above: 0,
+    help: "experts that serve a token on average",
+  },
+  seed: {
+    type: "int",
+    default: undefined,
+    min: 0,
+    help: "fixes weights and data order; 0 when absent",
+  },
+  saveEvery: {
+    type: "int",
+    default: undefined,
+    min: 1,
+    unit: "steps",
+    help: "steps between checkpoints; 100 when absent",
+  },
+  keep: {
+    type: "int",
+    default: undefined,
+    min: 1,
+    unit: "checkpoints",
+    help: "the newest that stay, besides the best one; 2 when absent",
+  },
+  keepEvery: {
+    type: "int",
+    default: undefined,
+    min: 0,
+    unit: "steps",
+    help: "checkpoints of steps that this divides stay for good; 0, when absent, for none",
+  },
+  evalEvery: {
+    type: "int",
+    default: undefined,
+    min: 0,
+    unit: "steps",
+    help: "steps between evaluations on held-out text; 0 for the end only; 100 when absent",
+  },
+  sampleEvery: {
+    type: "int",
+    default: undefined,
+    min: 0,
+    unit: "steps",
+    help: "steps between samples; 0, when absent, for the end only",
+  },
+  patience: {
+    type: "int",
+    default: undefined,
+    min: 0,
+    unit: "evaluations",
+    help: "stop after so many without improvement; 0, when absent, for never",
+  },
+  minDelta: {
+    type: "float",
+    default: undefined,
+    min: 0,
+    unit: "nats per token",
+    help: "what counts as an improvement for --patience; 0 when absent",
+  },
+  maxMinutes: {
+    type: "float",
+    default: undefined,
+    min: 0,
+    unit: "minutes",
+    help: "stop after so much training in all, resumed sessions included; 0, when absent, for no limit",
+  },
+  prompt: {
+    type: "string",
+    default: undefined,
+    help: 'start of the samples; "The whale" when absent',
+  },
+  engine: {
+    type: "choice",
+    choices: ["onnx", "reference"],
+    default: undefined,
+    help: "what computes; reference is slow and plain; onnx when absent",
+  },
+  threads: {
+    type: "int",
+    default: undefined,
+    min: 0,
+    help: "threads of one computation; 0, when absent, for one per core",
+  },
+} as const;
+
+type Values = { readonly [Key in keyof typeof SETTINGS]: string | number | undefined };
+
+const KEYS: Readonly<Record<keyof typeof SETTINGS, string>> = {
+  data: "data.name",
+  steps: "training.steps",
+  batch: "training.batch",
+  length: "training.length",
+  learningRate: "training.learningRate",
+  router: "model.router",
+  grouping: "model.grouping",
+  capacityFactor: "model.capacityFactor",
+  seed: "data.seed",
+  saveEvery: "run.saveEvery",
+  keep: "run.keep",
+  keepEvery: "run.keepEvery",
+  evalEvery: "run.evalEvery",
+  sampleEvery: "run.sampleEvery",
+  patience: "run.patience",
+  minDelta: "run.minDelta",
+  maxMinutes: "run.maxMinutes",
+  prompt: "run.prompt",
+  engine: "run.engine",
+  threads: "run.threads",
+};
+
+/** `--set` first, then the options with names of their own. @throws ConfigError for a text that is no setting */
+export function settingsFrom(values: Values, set: readonly string[]): readonly Setting[] {
+  const named = (Object.keys(KEYS) as (keyof typeof SETTINGS)[]).flatMap((option): Setting[] => {
+    const value = values[option];
+    return value === undefined ? [] : [{ key: KEYS[option], value }];
+  });
+  return [...set.map(parseSetting), ...named];
+}

@@ -1,0 +1,41 @@
+/** @file The state that a session starts from: fresh, from the newest checkpoint, or with weights of another run. */
+
+import { type JitOptions, jit } from "../engines/jit.ts";
+import * as random from "../numpy/random.ts";
+import { listCheckpoints, loadCheckpoint } from "./checkpoint.ts";
+import type { LanguageModel, Weights } from "./model.ts";
+import type { RunFolder } from "./run-folder.ts";
+import { stateFrom, tensorsOf } from "./state.ts";
+import type { TrainState } from "./step.ts";
+
+export interface StartOptions {
+  readonly model: LanguageModel;
+  readonly run: RunFolder;
+  readonly seed: number;
+  readonly engine: JitOptions;
+  readonly initial?: Weights | undefined;
+  onNotice(line: string): void;
+}
+
+/**
+ * A resumed run goes on from its newest checkpoint that is whole. A new one starts from `seed`; weights
+ * that it is given take the place of the drawn ones, and optimiser and counters start from nothing.
+ *
+ * @throws CheckpointError when tensors are missing, unknown or of other forms
+ */
+export async function startState(
+  options: StartOptions,
+): Promise<{ readonly state: TrainState; readonly resumed: boolean }> {
+  const { model, run, seed, engine, onNotice } = options;
+  const fresh = jit((key: random.Key) => model.initial(key), { ...engine, name: "initial state" });
+  const state = await fresh(random.key(seed));
+  if (run.resumed && (await listCheckpoints(run.path)).length > 0) {
+    const { step, tensors, warnings } = await loadCheckpoint(run.path, "latest");
+    for (const warning of warnings) onNotice(warning);
+    return { state: stateFrom(state, tensors, `${run.path}, step ${step}`), resumed: true };
+  }
+  if (options.initial === undefined) return { state, resumed: false };
+  const { params, extra } = state;
+  const given = stateFrom({ params, extra }, tensorsOf(options.initial), "the weights given");
+  return { state: { ...state, ...given }, resumed: false };
+}
