@@ -3,16 +3,14 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { ConfigError, RunError } from "../core/errors.ts";
-import { aval } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
 import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { errnoOf } from "../files/disk.ts";
 import { readSmall } from "../files/read.ts";
-import { abstract, trace } from "../transforms/trace.ts";
 import { loadCheckpoint } from "./checkpoint.ts";
 import { restoreModel } from "./families.ts";
 import type { LanguageModel } from "./model.ts";
 import { bestStep } from "./retention.ts";
+import { formOf } from "./start-state.ts";
 import { stateFrom } from "./state.ts";
 import type { TrainState } from "./step.ts";
 
@@ -54,13 +52,10 @@ export async function readRun(
     folder,
     which === "best" ? await bestStep(folder) : which,
   );
-  const { result } = trace("initial", (key: Tensor) => model.initial(key), [
-    abstract(aval("uint32", [2])),
-  ]);
   return {
     model,
     tokenizer: byteTokenizer,
-    state: stateFrom(result, tensors, `${folder}, step ${step}`),
+    state: stateFrom(formOf(model), tensors, `${folder}, step ${step}`),
     step,
     warnings,
   };

@@ -1,7 +1,10 @@
 /** @file The state that a session starts from: fresh, from the newest checkpoint, or with weights of another run. */
 
+import { aval } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
 import * as random from "../numpy/random.ts";
+import { abstract, trace } from "../transforms/trace.ts";
 import { listCheckpoints, loadCheckpoint } from "./checkpoint.ts";
 import type { LanguageModel, Weights } from "./model.ts";
 import type { RunFolder } from "./run-folder.ts";
@@ -27,15 +30,22 @@ export async function startState(
   options: StartOptions,
 ): Promise<{ readonly state: TrainState; readonly resumed: boolean }> {
   const { model, run, seed, engine, onNotice } = options;
-  const fresh = jit((key: random.Key) => model.initial(key), { ...engine, name: "initial state" });
-  const state = await fresh(random.key(seed));
   if (run.resumed && (await listCheckpoints(run.path)).length > 0) {
     const { step, tensors, warnings } = await loadCheckpoint(run.path, "latest");
     for (const warning of warnings) onNotice(warning);
-    return { state: stateFrom(state, tensors, `${run.path}, step ${step}`), resumed: true };
+    const state = stateFrom(formOf(model), tensors, `${run.path}, step ${step}`);
+    return { state, resumed: true };
   }
+  const fresh = jit((key: random.Key) => model.initial(key), { ...engine, name: "initial state" });
+  const state = await fresh(random.key(seed));
   if (options.initial === undefined) return { state, resumed: false };
   const { params, extra } = state;
   const given = stateFrom({ params, extra }, tensorsOf(options.initial), "the weights given");
   return { state: { ...state, ...given }, resumed: false };
+}
+
+/** The state of a model without data: what a checkpoint of it must hold. */
+export function formOf(model: LanguageModel): TrainState {
+  const key = abstract(aval("uint32", [2]));
+  return trace("initial", (k: Tensor) => model.initial(k), [key]).result;
 }
