@@ -5,16 +5,24 @@ import { GROUPINGS, routingRule } from "../../nn/index.ts";
 import { configError } from "../../train/config-issues.ts";
 import type { GlamConfig, TrainingConfig } from "./config.ts";
 
-const count = z.int().positive();
+/** Far above any model; a damaged file must not ask for all memory before it is seen to be one. */
+const count = z
+  .int()
+  .positive()
+  .max(2 ** 24);
+const layers = z.int().positive().max(4096);
 
 const model = z.strictObject({
-  layers: count,
+  layers,
   embed: count,
   mlp: count,
   head: count,
   dim: count,
   vocab: count,
-  experts: z.int().nonnegative(),
+  experts: z
+    .int()
+    .nonnegative()
+    .max(2 ** 16),
   router: z.string(),
   grouping: z.enum(GROUPINGS),
   capacityFactor: z.number().positive(),
@@ -27,7 +35,7 @@ const model = z.strictObject({
 const training = z.strictObject({
   batch: count,
   length: count,
-  steps: count,
+  steps: z.int().positive(),
   optimizer: z.enum(["adafactor", "adamw"]),
   learningRate: z.number().positive(),
   schedule: z.enum(["inverse-square-root", "cosine"]),
