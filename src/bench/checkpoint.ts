@@ -8,7 +8,7 @@ import { fromData } from "../core/tensor.ts";
 import { hash32 } from "../data/permutation.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
 import * as random from "../numpy/random.ts";
-import { stateShards } from "../train/checkpoint.ts";
+import { checkpointsFolder, stateShards } from "../train/checkpoint.ts";
 import { type Checkpointer, createCheckpointer } from "../train/checkpointer.ts";
 import { openPreset } from "../train/families.ts";
 import type { LanguageModel, TokenBatch } from "../train/model.ts";
@@ -62,7 +62,8 @@ export async function benchCheckpoint(
   const folder = await mkdtemp(join(options.folder, "meshloom-bench-"));
   const saver = createCheckpointer({
     runFolder: folder,
-    retention: { last: 1 },
+    // Nothing is pruned inside the times: deleting is no part of what `cp` does either.
+    retention: { last: 1_000_000 },
     onNotice: options.onNotice,
   });
   try {
@@ -96,6 +97,7 @@ async function timeWrites(
     const copy = join(folder, `copy-${round}`);
     const cp = await seconds(async () => copyAndSync(source, copy, folder));
     await rm(copy);
+    await rm(checkpointsFolder(folder), { recursive: true });
     if (round === 0) continue;
     times.ours.push(ours);
     times.cp.push(cp);

@@ -107,6 +107,13 @@ export const SETTINGS = {
     default: undefined,
     help: 'start of the samples; "The whale" when absent',
   },
+  sampleTokens: {
+    type: "int",
+    default: undefined,
+    min: 0,
+    unit: "tokens",
+    help: "what a sample adds; 0 for no samples; 200 when absent",
+  },
   engine: {
     type: "choice",
     choices: ["onnx", "reference"],
@@ -142,6 +149,7 @@ const KEYS: Readonly<Record<keyof typeof SETTINGS, string>> = {
   minDelta: "run.minDelta",
   maxMinutes: "run.maxMinutes",
   prompt: "run.prompt",
+  sampleTokens: "run.sampleTokens",
   engine: "run.engine",
   threads: "run.threads",
 };

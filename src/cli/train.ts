@@ -21,7 +21,7 @@ import {
 } from "./train-show.ts";
 
 /** How the samples of a run are drawn. */
-const SAMPLING = { tokens: 200, temperature: 0.7, topK: 0, topP: 0.95 } as const;
+const SAMPLING = { temperature: 0.7, topK: 0, topP: 0.95 } as const;
 
 export const command: Command = defineCommand({
   name: "train",
@@ -106,9 +106,9 @@ export const command: Command = defineCommand({
         signal,
         bytesOf: (ids) => bytesOf(tokenizer, ids),
         async sample(weights) {
-          const { prompt } = config.run;
+          const { prompt, sampleTokens: tokens } = config.run;
           let text = prompt;
-          const rule = { ...SAMPLING, seed: config.data.seed };
+          const rule = { ...SAMPLING, tokens, seed: config.data.seed };
           for await (const piece of generator.stream(weights, prompt, rule)) text += piece;
           return text;
         },

@@ -121,7 +121,7 @@ export function passed(result: CrashTestResult): boolean {
 async function train(options: CrashTestOptions, run: string): Promise<string[]> {
   const { preset, steps, seed } = options;
   const names = await readdir(run).catch((): string[] => []);
-  const numbers = { steps, "save-every": 2, "eval-every": 7, seed };
+  const numbers = { steps, "save-every": 2, "eval-every": 7, "sample-tokens": 20, seed };
   const words = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, `${value}`]);
   const resume = names.includes("config.json") ? ["--resume"] : [];
   return ["train", preset, "--out", run, ...words, ...resume];

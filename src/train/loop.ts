@@ -230,6 +230,7 @@ class Session {
   }
 
   async #sampleNow(state: TrainState): Promise<void> {
+    if (this.#options.settings.sampleTokens === 0) return;
     const sample = await this.#options.sample(weightsOf(state));
     await this.#options.run.appendMetrics([
       { step: this.#at, time: new Date().toISOString(), sample },

@@ -43,6 +43,8 @@ export interface RunSettings {
   readonly maxMinutes: number;
   /** Start of the samples. */
   readonly prompt: string;
+  /** Tokens that a sample adds; 0 for no samples. */
+  readonly sampleTokens: number;
   readonly engine: "onnx" | "reference";
   /** Of one computation; 0 for one per core. */
   readonly threads: number;
@@ -60,6 +62,7 @@ const runSchema: z.ZodType<RunSettings> = z.strictObject({
   minDelta: z.number().nonnegative(),
   maxMinutes: z.number().nonnegative(),
   prompt: z.string(),
+  sampleTokens: whole,
   engine: z.enum(["onnx", "reference"]),
   threads: whole,
 });
@@ -74,6 +77,7 @@ export const RUN_DEFAULTS: RunSettings = {
   minDelta: 0,
   maxMinutes: 0,
   prompt: "The whale",
+  sampleTokens: 200,
   engine: "onnx",
   threads: 0,
 };
