@@ -83,12 +83,12 @@ export const COMMON_OPTIONS: OptionTable = {
 /** What one option or positional can hold. */
 export type OptionValue = string | number | boolean | readonly string[] | undefined;
 
-type Present<O> = O extends { type: "int" | "float" }
-  ? number
-  : O extends { type: "flag" }
-    ? boolean
-    : O extends { type: "list" }
-      ? readonly string[]
+type Present<O> = O extends { many: true } | { type: "list" }
+  ? readonly string[]
+  : O extends { type: "int" | "float" }
+    ? number
+    : O extends { type: "flag" }
+      ? boolean
       : O extends { choices: readonly (infer Choice)[] }
         ? Choice
         : string;

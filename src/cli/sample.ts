@@ -3,6 +3,7 @@
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { checkSampling, createGenerator } from "../train/generate.ts";
 import { parseStep, readRun } from "../train/open-run.ts";
+import { weightsOf } from "../train/step.ts";
 import { type Command, defineCommand } from "./command.ts";
 
 export const command: Command = defineCommand({

@@ -18,6 +18,7 @@ import {
   resolveConfig,
 } from "../train/run-config.ts";
 import { noRun, type RunConfig } from "../train/run-folder.ts";
+import { weightsOf } from "../train/step.ts";
 import { settingsFrom } from "./train-options.ts";
 import { versionFacts } from "./version.ts";
 
@@ -68,7 +69,7 @@ export async function planTraining(
   let initial: Weights | undefined;
   if (options.init !== undefined) {
     const { state, step, warnings } = await readRun(options.init);
-    initial = { params: state.params, extra: state.extra };
+    initial = weightsOf(state);
     notes.push(...warnings, `starts from the weights of ${options.init}, step ${step}`);
   }
   return {

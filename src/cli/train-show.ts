@@ -4,6 +4,7 @@ import { formatCount, formatSeconds } from "../core/text.ts";
 import { type ConfigChange, showValue } from "../train/config-changes.ts";
 import type { Evaluation } from "../train/evaluator.ts";
 import type { LoopResult, StepProgress } from "../train/loop.ts";
+import { describeTraining } from "../train/recipe.ts";
 import type { TrainPlan } from "./train-plan.ts";
 
 /** Up to 76 characters to the next space; a longer word stays whole. */
@@ -15,6 +16,7 @@ export function showPlan(plan: TrainPlan, folder: string): readonly string[] {
   const { parameters, activatedParameters } = config.model.facts();
   return [
     `${config.preset}: ${formatCount(parameters)} parameters, ${formatCount(activatedParameters)} used by each token`,
+    `training: ${describeTraining(config.model.training)}`,
     ...config.differences.map(
       ({ key, before, now }) => `${key}: ${showValue(now)} (preset ${showValue(before)})`,
     ),

@@ -67,6 +67,7 @@ export const command: Command = defineCommand({
   examples: [
     "meshloom train glam-nano --steps 300 --data my-book.txt",
     "meshloom train glam-nano --optimizer muon --schedule wsd --ema 0.999",
+    "meshloom train glam-nano --optimizer muon --schedule wsd --ema 0.999",
     "meshloom train glam-nano --out runs/one --resume",
     "meshloom train --config runs/one/config.json --out runs/two --set training.clip=0.5",
   ],
@@ -100,7 +101,6 @@ export const command: Command = defineCommand({
         run,
         seed: config.data.seed,
         settings: config.run,
-        config: plan.saved,
         engine,
         initial: plan.initial,
         signal,

@@ -9,14 +9,14 @@ import { type Checkpointer, createCheckpointer } from "./checkpointer.ts";
 import { type Evaluations, evaluationsOf } from "./evaluations.ts";
 import { createEvaluator, type Evaluation } from "./evaluator.ts";
 import type { LanguageModel, TokenBatch, Weights } from "./model.ts";
-import { renderReport } from "./report.ts";
-import { reportData } from "./report-data.ts";
+import { readReport } from "./report/read-report.ts";
+import { renderReport } from "./report/report.ts";
 import { markBest, pruneCheckpoints } from "./retention.ts";
 import type { RunSettings } from "./run-config.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { startState } from "./start-state.ts";
 import { tensorsOf } from "./state.ts";
-import type { TrainState } from "./step.ts";
+import { type TrainState, weightsOf } from "./step.ts";
 import {
   progressOf,
   rowOf,
@@ -37,7 +37,6 @@ export interface LoopOptions {
   readonly run: RunFolder;
   readonly seed: number;
   readonly settings: RunSettings;
-  readonly config: unknown;
   readonly engine: Required<Pick<JitOptions, "engine">> & Pick<JitOptions, "threads">;
   /** Weights to start a new run from, in the form of the model's own; fresh ones when absent. */
   readonly initial?: Weights | undefined;
@@ -266,23 +265,19 @@ class Session {
   }
 
   async #writeReport(reason: StopReason): Promise<void> {
-    const { model, run, config, engine } = this.#options;
-    const rows = await run.readMetrics();
-    const title = basename(resolve(run.path));
+    const { model, run, engine } = this.#options;
     const state = {
       steps: "finished",
       patience: `finished early: no better for ${this.#evaluations.stale} evaluations`,
       time: "finished: the time is used up",
       interrupted: `stopped after step ${this.#at} of ${model.training.steps}`,
     }[reason];
-    await run.writeReport(
-      renderReport(reportData(model, rows, { title, engine: engine.engine.name, state, config })),
-    );
+    const about = [
+      ["engine", engine.engine.name],
+      ["state", state],
+    ] as const;
+    await run.writeReport(renderReport(await readReport(run.path, about)));
   }
-}
-
-function weightsOf({ params, extra }: TrainState): Weights {
-  return { params, extra };
 }
 
 async function diverged(

@@ -80,8 +80,6 @@ export interface LanguageModel {
 
 /** Settings that a user may change from the outside: what is absent stays the preset's. */
 export interface Overrides {
-  /** Parts of a configuration file; what else is here comes after it. */
-  readonly file?: ConfigFile | undefined;
   readonly layers?: number | undefined;
   readonly batch?: number | undefined;
   readonly length?: number | undefined;
@@ -95,12 +93,6 @@ export interface Overrides {
   readonly router?: string | undefined;
   readonly grouping?: string | undefined;
   readonly capacityFactor?: number | undefined;
-}
-
-/** Some keys of a run's configuration, not yet checked. */
-export interface ConfigFile {
-  readonly model?: Readonly<Record<string, unknown>>;
-  readonly training?: Readonly<Record<string, unknown>>;
 }
 
 /** One model folder. `src/models/<name>/index.ts` exports it as `family`. */

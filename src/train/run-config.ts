@@ -11,9 +11,9 @@ import { ConfigError, suggestion } from "../core/errors.ts";
 import { ifPresent } from "../files/disk.ts";
 import { readSmall } from "../files/read.ts";
 import { type ConfigChange, changesBetween, isRecord } from "./config-changes.ts";
-import { configError, type SectionKeys } from "./config-issues.ts";
 import { familyOf, openPreset, restoreModel } from "./families.ts";
 import type { LanguageModel } from "./model.ts";
+import { readStrict } from "./strict.ts";
 
 /** What is read. */
 export interface DataSettings {
@@ -139,7 +139,7 @@ export async function resolveConfig(
   for (const section of SECTIONS)
     merged[section] = merge(origin[section], sectionOf(file, section));
   for (const { key, value } of settings) set(merged, key, value);
-  for (const section of ["model", "training"]) refuseMisplaced(section, merged[section], known);
+  for (const section of SECTIONS) refuseMisplaced(section, merged[section], known);
   const family = await familyOf(name);
   const { model: sizes, training } = merged;
   const model = await restoreModel({ preset: name, family, model: sizes, training });
@@ -147,8 +147,8 @@ export async function resolveConfig(
     preset: name,
     family,
     model,
-    data: read(dataSchema, merged["data"], "data", known),
-    run: read(runSchema, merged["run"], "run", known),
+    data: readStrict(dataSchema, merged["data"], "data", "a run"),
+    run: readStrict(runSchema, merged["run"], "run", "a run"),
     differences: changesBetween(
       { model: base.model, training: base.training },
       { model: model.model, training: model.training },
@@ -241,11 +241,18 @@ function sectionOf(
   return Object.fromEntries(Object.entries(found).filter(([key]) => !DERIVED_DATA.includes(key)));
 }
 
-/** Keys of `changes` over those of `base`, and so on in records that both have. */
+/**
+ * Keys of `changes` over those of `base`, and so on in records that both have. A record with another
+ * `name` is another thing, whose keys do not mix; a word may stand for a record of that name.
+ */
 function merge(base: unknown, changes: unknown): unknown {
-  if (!isRecord(base) || !isRecord(changes)) return changes;
-  const merged: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(changes)) merged[key] = merge(base[key], value);
+  if (!isRecord(changes)) return changes;
+  const below = typeof base === "string" ? { name: base } : base;
+  if (!isRecord(below)) return changes;
+  const { name } = changes;
+  if (name !== undefined && "name" in below && below["name"] !== name) return changes;
+  const merged: Record<string, unknown> = { ...below };
+  for (const [key, value] of Object.entries(changes)) merged[key] = merge(below[key], value);
   return merged;
 }
 
@@ -256,23 +263,19 @@ function set(sections: Record<string, unknown>, key: string, value: unknown): vo
   if (isRecord(merged)) Object.assign(sections, merged);
 }
 
-/** A key that only another section has; what is in no section, the family's own schema refuses. */
-function refuseMisplaced(section: string, value: unknown, known: SectionKeys): void {
-  const own = known[section] ?? [];
-  const others = Object.entries(known).filter(([name]) => name !== section);
-  const misplaced = Object.keys(value as object).filter(
-    (key) => !own.includes(key) && others.some(([, keys]) => keys.includes(key)),
-  );
-  if (misplaced.length === 0) return;
-  throw configError(
-    section,
-    [{ code: "unrecognized_keys", keys: misplaced, path: [], message: "" }],
-    known,
-  );
-}
-
-function read<T>(schema: z.ZodType<T>, value: unknown, section: string, known: SectionKeys): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw configError(section, result.error.issues, known);
+/** A key that only another section has; what no section has, the schemas refuse. */
+function refuseMisplaced(
+  section: string,
+  value: unknown,
+  known: Readonly<Record<string, readonly string[]>>,
+): void {
+  for (const key of Object.keys(isRecord(value) ? value : {})) {
+    const home = Object.keys(known).find((name) => known[name]?.includes(key));
+    if (home === undefined || known[section]?.includes(key)) continue;
+    throw new ConfigError(
+      "CONFIG-01",
+      `config: "${section}.${key}" is in the wrong section; it belongs to "${home}".`,
+      [["fix", `write ${home}.${key}`]],
+    );
+  }
 }

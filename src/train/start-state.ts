@@ -1,7 +1,8 @@
 /** @file The state that a session starts from: fresh, from the newest checkpoint, or with weights of another run. */
 
 import { aval } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
+import { stored, type Tensor } from "../core/tensor.ts";
+import { mapTree } from "../core/tree.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
 import * as random from "../numpy/random.ts";
 import { abstract, trace } from "../transforms/trace.ts";
@@ -41,7 +42,10 @@ export async function startState(
   if (options.initial === undefined) return { state, resumed: false };
   const { params, extra } = state;
   const given = stateFrom({ params, extra }, tensorsOf(options.initial), "the weights given");
-  return { state: { ...state, ...given }, resumed: false };
+  if (state.average === undefined) return { state: { ...state, ...given }, resumed: false };
+  // Memory of its own: the step takes over both.
+  const average = mapTree(given.params, (leaf) => stored(leaf.aval, leaf.data().slice()));
+  return { state: { ...state, ...given, average }, resumed: false };
 }
 
 /** The state of a model without data: what a checkpoint of it must hold. */

@@ -183,7 +183,7 @@ describe("configuration", () => {
     const { code, err } = await meshloom("train", "--config", path, "--out", run);
     expect([code, err]).toEqual([
       2,
-      'config: "training.clp" cannot be used.\n  training.clp    is no key of "training"; did you mean "clip"?    [CONFIG-01]\n',
+      'config: the section "training" is not one of a GLaM.\n  clp    is not a key here; did you mean "clip"?    [CONFIG-01]\n',
     ]);
     expect((await meshloom("train", "--config", join(base, "none"))).code).toBe(2);
     expect((await meshloom("train", "--resume", "--out", run)).err).toContain(

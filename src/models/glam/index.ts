@@ -100,16 +100,15 @@ function languageModel(
 
 function withOverrides(preset: string, overrides: Overrides): LanguageModel {
   const { model, training } = presetByName(preset);
-  const base = { ...model, ...overrides.file?.model };
   const { layers, router, grouping, capacityFactor } = overrides;
   return languageModel(
     preset,
     readModel({
-      ...base,
-      layers: layers ?? base.layers,
-      router: router ?? base.router,
-      grouping: grouping === undefined ? base.grouping : parseGrouping(grouping),
-      capacityFactor: capacityFactor ?? base.capacityFactor,
+      ...model,
+      layers: layers ?? model.layers,
+      router: router ?? model.router,
+      grouping: grouping === undefined ? model.grouping : parseGrouping(grouping),
+      capacityFactor: capacityFactor ?? model.capacityFactor,
     }),
     overrideTraining(training, overrides, OWNER),
   );

@@ -2,18 +2,17 @@
 
 import { z } from "zod";
 import { GROUPINGS, routingRule } from "../../nn/index.ts";
-import { configError } from "../../train/config-issues.ts";
-import type { GlamConfig, TrainingConfig } from "./config.ts";
+import { readStrict } from "../../train/strict.ts";
+import type { GlamConfig } from "./config.ts";
 
 /** Far above any model; a damaged file must not ask for all memory before it is seen to be one. */
 const count = z
   .int()
   .positive()
   .max(2 ** 24);
-const layers = z.int().positive().max(4096);
 
-const model = z.strictObject({
-  layers,
+const model: z.ZodType<GlamConfig> = z.strictObject({
+  layers: z.int().positive().max(4096),
   embed: count,
   mlp: count,
   head: count,
@@ -31,25 +30,6 @@ const model = z.strictObject({
   auxWeight: z.number().nonnegative(),
   zWeight: z.number().nonnegative(),
 });
-
-const training = z.strictObject({
-  batch: count,
-  length: count,
-  steps: z.int().positive(),
-  optimizer: z.enum(["adafactor", "adamw"]),
-  learningRate: z.number().positive(),
-  schedule: z.enum(["inverse-square-root", "cosine"]),
-  warmup: z.int().nonnegative(),
-  clip: z.number().positive(),
-});
-
-const KEYS = { model: Object.keys(model.shape), training: Object.keys(training.shape) };
-
-function read<T>(schema: z.ZodType<T>, value: unknown, section: keyof typeof KEYS): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw configError(section, result.error.issues, KEYS);
-}
 
 /** @throws ConfigError naming every key that is wrong */
 export function readModel(value: unknown): GlamConfig {
