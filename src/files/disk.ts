@@ -37,6 +37,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   ENOTDIR: IN_THE_WAY,
   EISDIR: IN_THE_WAY,
   EEXIST: IN_THE_WAY,
+  ENOTFILE: IN_THE_WAY,
 };
 
 /**

@@ -1,8 +1,13 @@
 /** @file `metrics.jsonl`: one JSON object a line, appended as the run goes and cut back on resume. */
 
-import { appendFile, open, readFile } from "node:fs/promises";
+import { appendFile, open } from "node:fs/promises";
+import { RunError } from "../core/errors.ts";
 import { writeAtomically } from "../files/atomic.ts";
 import { diskError, ifPresent } from "../files/disk.ts";
+import { readSmall } from "../files/read.ts";
+
+/** Bytes; a string holds no more. */
+const LARGEST_METRICS = 2 ** 29 - 2 ** 10;
 
 /**
  * Flat names with slashes, for example `train/loss`, besides `step` and `time` (ISO 8601, UTC).
@@ -26,7 +31,7 @@ export async function appendMetrics(path: string, rows: readonly MetricsRow[]): 
 
 /** The rows that can be read; a line torn by a kill is passed over. Empty when there is no file. */
 export async function readMetrics(path: string): Promise<MetricsRow[]> {
-  const text = (await ifPresent(readFile(path, "utf8"))) ?? "";
+  const text = (await readText(path)) ?? "";
   return text.split("\n").flatMap((line) => parseRow(line) ?? []);
 }
 
@@ -44,7 +49,7 @@ export async function dropMetricsAfter(
   step: number,
   batches: number = step,
 ): Promise<number> {
-  const text = await ifPresent(readFile(path, "utf8"));
+  const text = await readText(path);
   if (text === undefined) return 0;
   const lines = text.split("\n").filter((line) => line !== "");
   const kept = lines.filter((line) => {
@@ -65,6 +70,18 @@ export async function syncMetrics(path: string): Promise<void> {
     await handle?.sync().finally(() => handle.close());
   } catch (cause) {
     throw diskError("metrics", path, cause);
+  }
+}
+
+/** @throws RunError when the file is no plain one, or larger than a string can be */
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await ifPresent(readSmall(path, LARGEST_METRICS));
+  } catch (cause) {
+    throw new RunError("RUN-01", `run: ${path} cannot be read.`, [
+      ["cause", cause instanceof Error ? cause.message : String(cause)],
+      ["fix", "put back the file as the run wrote it, or move it away"],
+    ]);
   }
 }
 
