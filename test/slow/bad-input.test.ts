@@ -155,6 +155,7 @@ describe("a damaged checkpoint", () => {
       "exit 1
       training.steps was 6, now 8
       glam-pico: 39.33K parameters, 31.14K used by each token
+      training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
       training.steps: 8 (preset 100)
       data: moby-dick, 1.216M byte tokens; run folder: $/run
       checkpoint: no checkpoint in $/run/checkpoints verifies.
@@ -182,6 +183,7 @@ describe("a damaged checkpoint", () => {
       "exit 1
       training.steps was 6, now 8
       glam-pico: 39.33K parameters, 31.14K used by each token
+      training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
       training.steps: 8 (preset 100)
       data: moby-dick, 1.216M byte tokens; run folder: $/run
       checkpoint: it is of another model.
@@ -203,6 +205,7 @@ describe("a loss that is not finite", () => {
     expect(said.replace(notice, "")).toMatchInlineSnapshot(`
       "exit 1
       glam-pico: 39.33K parameters, 31.14K used by each token
+      training: adafactor; inverse square root 1e+30, from step 100; global-norm at most 1
       training.steps: 40 (preset 100)
       training.learningRate: 1e+30 (preset 0.02)
       data: moby-dick, 1.216M byte tokens; run folder: $/diverged
