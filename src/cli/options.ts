@@ -34,7 +34,8 @@ interface ChoiceOption extends OptionCommon {
 
 interface FlagOption extends OptionCommon {
   readonly type: "flag";
-  readonly default: boolean;
+  /** Undefined tells "not given" from "off", for a setting that a file may hold too. */
+  readonly default: boolean | undefined;
 }
 
 /** May be given several times; its value is the list of all texts, in their order. */

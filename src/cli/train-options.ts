@@ -1,5 +1,6 @@
 /** @file The options of `train`, and the setting that each of them is short for. */
 
+import { parseGrouping } from "../nn/index.ts";
 import { parseSetting, type Setting } from "../train/run-config.ts";
 
 /** Every one of these may also stand in a `--config` file; what is given here wins. */
@@ -7,7 +8,33 @@ export const SETTINGS = {
   data: {
     type: "string",
     default: undefined,
-    help: "a corpus by name, or a path to a text file or folder; moby-dick when absent",
+    help: "a corpus by name (meshloom data), a file, folder or glob; several with shares: books:0.7,notes.txt:0.3; moby-dick when absent",
+  },
+  tokenizer: {
+    type: "string",
+    default: undefined,
+    help: "byte, or the path of a tokenizer.json; byte when absent",
+  },
+  packed: {
+    type: "flag",
+    default: undefined,
+    help: "put whole documents side by side in a sequence; they cannot see each other",
+  },
+  field: {
+    type: "string",
+    default: undefined,
+    help: "the field of JSON records that holds the text, with dots into objects; text when absent",
+  },
+  separator: {
+    type: "string",
+    default: undefined,
+    help: "what stands between documents of a text file; each file is one document when absent",
+  },
+  invalid: {
+    type: "choice",
+    choices: ["stop", "replace"],
+    default: undefined,
+    help: "at bytes that are no UTF-8: stop, or put U+FFFD there; stop when absent",
   },
   steps: {
     type: "int",
@@ -158,10 +185,15 @@ export const SETTINGS = {
   },
 } as const;
 
-type Values = { readonly [Key in keyof typeof SETTINGS]: string | number | undefined };
+type Values = { readonly [Key in keyof typeof SETTINGS]: string | number | boolean | undefined };
 
 const KEYS: Readonly<Record<keyof typeof SETTINGS, string>> = {
   data: "data.name",
+  tokenizer: "data.tokenizer",
+  packed: "data.packed",
+  field: "data.field",
+  separator: "data.separator",
+  invalid: "data.invalid",
   steps: "training.steps",
   batch: "training.batch",
   length: "training.length",
@@ -189,8 +221,13 @@ const KEYS: Readonly<Record<keyof typeof SETTINGS, string>> = {
   threads: "run.threads",
 };
 
-/** `--set` first, then the options with names of their own. @throws ConfigError for a text that is no setting */
+/**
+ * `--set` first, then the options with names of their own.
+ *
+ * @throws ConfigError for a text that is no setting, or a grouping that there is not
+ */
 export function settingsFrom(values: Values, set: readonly string[]): readonly Setting[] {
+  if (typeof values.grouping === "string") parseGrouping(values.grouping);
   const named = (Object.keys(KEYS) as (keyof typeof SETTINGS)[]).flatMap((option): Setting[] => {
     const value = values[option];
     return value === undefined ? [] : [{ key: KEYS[option], value }];

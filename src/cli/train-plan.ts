@@ -2,10 +2,9 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ConfigError } from "../core/errors.ts";
-import { type Batches, createBatches } from "../data/batches.ts";
-import { type Corpus, openCorpus } from "../data/corpus.ts";
-import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { ConfigError, UsageError } from "../core/errors.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { noticesOf, openTrainingData, type TrainingData } from "../data/training-data.ts";
 import type { Engine } from "../engines/engine.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { referenceEngine } from "../engines/reference/reference.ts";
@@ -19,6 +18,9 @@ import {
 } from "../train/run-config.ts";
 import { noRun, type RunConfig } from "../train/run-folder.ts";
 import { weightsOf } from "../train/step.ts";
+import type { CommandContext } from "./context.ts";
+import { showEncoding } from "./encoding.ts";
+import { openTokenizer } from "./tokenizer-option.ts";
 import { settingsFrom } from "./train-options.ts";
 import { versionFacts } from "./version.ts";
 
@@ -36,11 +38,9 @@ export interface TrainPlan {
   readonly config: ResolvedConfig;
   /** What `config.json` of the run holds. */
   readonly saved: RunConfig;
-  readonly corpus: Corpus;
   readonly tokenizer: Tokenizer;
-  /** Tokens of the corpus. */
-  readonly tokens: number;
-  readonly batches: Batches;
+  /** Open; the caller closes it. */
+  readonly data: TrainingData;
   readonly engine: { readonly engine: Engine; readonly threads: number };
   /** Weights of another run to start from. */
   readonly initial: Weights | undefined;
@@ -55,34 +55,36 @@ export interface TrainPlan {
  */
 export async function planTraining(
   options: Choices & Parameters<typeof settingsFrom>[0],
+  context: CommandContext,
 ): Promise<TrainPlan> {
   const file = await baseOf(options);
   const config = await resolveConfig(options.preset, file, settingsFrom(options, options.set));
   const { model, data, run } = config;
-  const corpus = await openCorpus(data.name);
-  const tokenizer = byteTokenizer;
-  const tokens = tokenizer.encode(new TextDecoder().decode(corpus.bytes));
-  const { batch, length } = model.training;
-  const { seed } = data;
-  const batches = createBatches({ tokens, batch, length, seed, validationFraction: 0.05 });
-  const notes = noteOtherData(file, data.name, corpus);
+  const tokenizer = await openTokenizer(data.tokenizer);
+  const notes: string[] = [];
   let initial: Weights | undefined;
   if (options.init !== undefined) {
     const { state, step, warnings } = await readRun(options.init);
     initial = weightsOf(state);
     notes.push(...warnings, `starts from the weights of ${options.init}, step ${step}`);
   }
+  const engine = run.engine === "onnx" ? await createOnnxEngine() : referenceEngine;
+  const { batch, length } = model.training;
+  const encoding = showEncoding(context);
+  const opened = await openTrainingData({
+    ...{ data: data.name, field: data.field, separator: data.separator ?? undefined },
+    ...{ onInvalid: data.invalid, packed: data.packed, seed: data.seed },
+    ...{ tokenizer, vocab: model.vocab, batch, length },
+    onProgress: encoding.onProgress,
+    onNotice: context.log,
+  }).finally(encoding.end);
+  notes.push(...noteOtherData(file, data.name, opened), ...noticesOf(opened));
   return {
     config,
-    saved: savedConfig(config, tokenizer, corpus),
-    corpus,
+    saved: savedConfig(config, tokenizer, opened),
+    data: opened,
     tokenizer,
-    tokens: tokens.length,
-    batches,
-    engine: {
-      engine: run.engine === "onnx" ? await createOnnxEngine() : referenceEngine,
-      threads: run.threads,
-    },
+    engine: { engine, threads: run.threads },
     initial,
     notes,
   };
@@ -98,6 +100,12 @@ async function baseOf(options: Choices): Promise<ConfigFile | undefined> {
       ["fix", "give a JSON file of the form of a run's config.json"],
     ]);
   }
+  if (preset === undefined && !resume) {
+    throw new UsageError("USAGE-01", "train: <preset> is missing.", [
+      ["preset", "model, sizes and recipe together, e.g. glam-nano"],
+      ["or", "--config with a file, or --out with the folder of a run and --resume"],
+    ]);
+  }
   if (!resume || out === undefined) return undefined;
   const file = await readConfigFile(join(out, "config.json"));
   if (file === undefined && preset === undefined) throw noRun(out);
@@ -105,16 +113,20 @@ async function baseOf(options: Choices): Promise<ConfigFile | undefined> {
 }
 
 /** A configuration gives the same run again only over the same text. */
-function noteOtherData(file: ConfigFile | undefined, name: string, corpus: Corpus): string[] {
+function noteOtherData(file: ConfigFile | undefined, name: string, data: TrainingData): string[] {
   const saved = file?.content["data"] as { name?: unknown; sha256?: unknown } | undefined;
   const changed = saved?.name === name && saved.sha256 !== undefined;
-  return changed && saved.sha256 !== corpus.sha256
+  return changed && saved.sha256 !== data.sha256
     ? [`${name} is not the text that ${file?.path} was saved with`]
     : [];
 }
 
 /** What `config.json` holds: a `--config` file for the same run again, and facts about its data. */
-function savedConfig(config: ResolvedConfig, tokenizer: Tokenizer, corpus: Corpus): RunConfig {
+function savedConfig(
+  config: ResolvedConfig,
+  tokenizer: Tokenizer,
+  { sha256 }: TrainingData,
+): RunConfig {
   const { preset, family, model, data, run, differences } = config;
   const { batch, length } = model.training;
   return {
@@ -122,7 +134,7 @@ function savedConfig(config: ResolvedConfig, tokenizer: Tokenizer, corpus: Corpu
     family,
     model: model.model,
     training: model.training,
-    data: { ...data, sha256: corpus.sha256, tokenizer: tokenizer.name, length, batch },
+    data: { ...data, sha256, vocab: tokenizer.vocab, length, batch },
     run,
     differences: Object.fromEntries(
       differences.map(({ key, before, now }) => [key, { preset: before, run: now }]),

@@ -1,6 +1,7 @@
 /** @file What `train` says: to a person on stderr, to a program as lines of JSON. */
 
 import { formatCount, formatSeconds } from "../core/text.ts";
+import { describeData } from "../data/training-data.ts";
 import { type ConfigChange, showValue } from "../train/config-changes.ts";
 import type { Evaluation } from "../train/evaluator.ts";
 import type { LoopResult, StepProgress } from "../train/loop.ts";
@@ -12,7 +13,7 @@ const SAMPLE_LINE = /\S.{0,75}(?=\s|$)|\S+/gu;
 
 /** Lines before the first step. */
 export function showPlan(plan: TrainPlan, folder: string): readonly string[] {
-  const { config, corpus, tokens, tokenizer } = plan;
+  const { config, data } = plan;
   const { parameters, activatedParameters } = config.model.facts();
   return [
     `${config.preset}: ${formatCount(parameters)} parameters, ${formatCount(activatedParameters)} used by each token`,
@@ -20,7 +21,7 @@ export function showPlan(plan: TrainPlan, folder: string): readonly string[] {
     ...config.differences.map(
       ({ key, before, now }) => `${key}: ${showValue(now)} (preset ${showValue(before)})`,
     ),
-    `data: ${corpus.name}, ${formatCount(tokens)} ${tokenizer.name} tokens; run folder: ${folder}`,
+    `data: ${describeData(data)}; run folder: ${folder}`,
   ];
 }
 

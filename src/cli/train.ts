@@ -2,7 +2,6 @@
 
 import { join } from "node:path";
 import { formatCount } from "../core/text.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
 import { createGenerator } from "../train/generate.ts";
 import { trainLoop } from "../train/loop.ts";
 import { openRun } from "../train/run-folder.ts";
@@ -73,8 +72,9 @@ export const command: Command = defineCommand({
   ],
 
   async run(options, context) {
-    const plan = await planTraining(options);
+    const plan = await planTraining(options, context);
     const { config, tokenizer, engine } = plan;
+    const { heldOut } = plan.data;
     // Asked for before the folder is taken: from here on, Ctrl-C must end in order.
     const { signal } = context;
     const folder = options.out ?? `runs/${config.preset}-${timestamp(new Date())}`;
@@ -97,14 +97,14 @@ export const command: Command = defineCommand({
       const started = performance.now();
       const result = await trainLoop({
         model: config.model,
-        batches: plan.batches,
+        batches: plan.data.batches,
         run,
         seed: config.data.seed,
         settings: config.run,
         engine,
         initial: plan.initial,
         signal,
-        bytesOf: (ids) => bytesOf(tokenizer, ids),
+        bytesOf: (ids) => (ids.length * heldOut.bytes) / heldOut.tokens,
         async sample(weights) {
           const { prompt, sampleTokens: tokens } = config.run;
           let text = prompt;
@@ -137,16 +137,10 @@ export const command: Command = defineCommand({
       }
     } finally {
       await run.close();
-      data.close();
+      plan.data.close();
     }
   },
 });
-
-/** Bytes of text that ids stand for. */
-function bytesOf(_tokenizer: Tokenizer, ids: Int32Array): number {
-  // One byte a token.
-  return ids.length;
-}
 
 /** `2026-11-24T18-02-11`, fit for a folder name. */
 function timestamp(date: Date): string {

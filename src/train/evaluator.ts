@@ -1,9 +1,9 @@
 /** @file Loss on held-out text, by counting nats, tokens and bytes. */
 
-import { fromData } from "../core/tensor.ts";
-import type { Batch, Batches } from "../data/batches.ts";
+import type { Batches } from "../data/batches.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
 import type { LanguageModel, TokenBatch, Weights } from "./model.ts";
+import { readyBatch } from "./ready-batch.ts";
 
 export interface Evaluation {
   /** Nats per token. */
@@ -32,23 +32,11 @@ export function createEvaluator(
   return async (weights) => {
     let [nats, tokens, bytes] = [0, 0, 0];
     for (const batch of batches.validation()) {
-      const found = await evaluate(weights, tensorsOfBatch(batch, model));
+      const found = await evaluate(weights, readyBatch(batch, model).tensors);
       nats += found.nats.item();
       tokens += found.count.item();
       bytes += bytesOf(batch.targets.filter((id) => id >= 0));
     }
     return { loss: nats / tokens, bitsPerByte: nats / Math.LN2 / bytes };
-  };
-}
-
-/** A batch as the model's step and evaluation take it. */
-export function tensorsOfBatch(
-  { tokens, targets }: Batch,
-  { training }: LanguageModel,
-): TokenBatch {
-  const dims = [training.batch, training.length];
-  return {
-    tokens: fromData("int32", dims, tokens, "batch pos"),
-    targets: fromData("int32", dims, targets, "batch pos"),
   };
 }

@@ -2,13 +2,14 @@
 
 import { TrainingError } from "../core/errors.ts";
 import type { Batches } from "../data/batches.ts";
+import { prefetch } from "../data/prefetch.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
-import { createBatchSource } from "./batch-source.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 import { type Checkpointer, createCheckpointer } from "./checkpointer.ts";
 import { type Evaluations, evaluationsOf } from "./evaluations.ts";
 import { createEvaluator, type Evaluation } from "./evaluator.ts";
 import type { LanguageModel, TokenBatch, Weights } from "./model.ts";
+import { readyBatch } from "./ready-batch.ts";
 import { readReport } from "./report/read-report.ts";
 import { renderReport } from "./report/report.ts";
 import { markBest, pruneCheckpoints } from "./retention.ts";
@@ -116,39 +117,39 @@ class Session {
       donate: [0],
     });
     let state = await this.#begin();
-    const source = createBatchSource(this.#options.batches, model);
+    const { batches } = this.#options;
+    const ready = (index: number) => readyBatch(batches.train(index), model);
     if (this.#at > 0) onNotice(`resuming after step ${this.#at}`);
     // Before the clock starts: compiling is no part of the first step's speed.
     if (this.#reason() === undefined)
-      await step.compile(state, (await source.take(this.#standing.batches)).batch);
+      await step.compile(state, ready(this.#standing.batches).tensors);
 
     const { seconds: before } = this.#standing;
     const started = performance.now();
+    const source = prefetch(ready, this.#standing.batches);
     while (this.#reason() === undefined) {
-      const asked = performance.now();
-      const { batch, tokens } = await source.take(this.#standing.batches);
+      const { batch, waited } = source.next();
       const begun = performance.now();
-      const running = step(state, batch);
-      source.prepare(this.#standing.batches + 1);
-      const [next, metrics] = await running;
+      const [next, metrics] = await step(state, batch.tensors);
       const ended = performance.now();
       state = next;
       this.#standing = {
         batches: this.#standing.batches + 1,
-        tokens: this.#standing.tokens + tokens,
+        tokens: this.#standing.tokens + batch.tokens,
         seconds: before + (ended - started) / 1000,
       };
-      const progress = progressOf(metrics, state, (1000 * tokens) / (ended - begun));
+      const progress = progressOf(metrics, state, (1000 * batch.tokens) / (ended - begun));
       if (progress.skipped > 0) {
         await this.#noteSkipped(progress);
         continue;
       }
       this.#at = progress.step;
-      const row = rowOf(progress, metrics.report, this.#standing, (begun - asked) / 1000);
+      const row = rowOf(progress, metrics.report, this.#standing, waited);
       await this.#options.run.appendMetrics([row]);
       this.#options.onStep(progress);
       if (this.#at < model.training.steps) await this.#doWhatIsDue(state);
     }
+    source.close();
     return this.#end(state, this.#reason() ?? "interrupted");
   }
 

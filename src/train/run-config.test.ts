@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConfigError } from "../core/errors.ts";
 import {
   type ConfigFile,
+  DATA_DEFAULTS,
   parseSetting,
   RUN_DEFAULTS,
   readConfigFile,
@@ -37,7 +38,7 @@ describe("preset, file, settings", () => {
     const config = await resolveConfig("glam-pico", file(saved), settings.map(parseSetting));
     expect(config.model.training).toMatchObject({ steps: 60, clip: 0.5, batch: 8 });
     expect(config.run).toEqual({ ...RUN_DEFAULTS, keep: 5, prompt: "Call me" });
-    expect(config.data).toEqual({ name: "moby-dick", seed: 4 });
+    expect(config.data).toEqual({ ...DATA_DEFAULTS, seed: 4 });
     expect(config.differences).toEqual([
       { key: "model.router", before: "expert-choice", now: "switch-top1" },
       { key: "training.steps", before: 100, now: 60 },
@@ -51,6 +52,8 @@ describe("preset, file, settings", () => {
       return (await resolveConfig("glam-pico", undefined, settings)).model.training.optimizer;
     };
     const momentum = "training.optimizer.momentum=0.9";
+    const { data } = await resolveConfig("glam-pico", undefined, [parseSetting("data.name=books")]);
+    expect(data).toEqual({ ...DATA_DEFAULTS, name: "books" });
     expect(await optimizerWith(momentum)).toEqual({ name: "adafactor", momentum: 0.9 });
     expect(await optimizerWith(momentum, 'training.optimizer={"name":"lion"}')).toEqual({
       name: "lion",
@@ -66,7 +69,7 @@ describe("preset, file, settings", () => {
       ...{
         preset,
         family,
-        data: { ...data, sha256: "x", tokenizer: {}, length: 32, batch: 8 },
+        data: { ...data, sha256: "x", vocab: 256, length: 32, batch: 8 },
         run,
       },
       ...{ model: first.model.model, training: first.model.training, meshloom: "0" },

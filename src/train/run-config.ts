@@ -17,8 +17,18 @@ import { readStrict } from "./strict.ts";
 
 /** What is read. */
 export interface DataSettings {
-  /** A corpus by name, or a path. */
+  /** Corpora by name or path, with shares: `books:0.7,notes.txt:0.3`. */
   readonly name: string;
+  /** `byte`, or the path of a tokenizer's file. */
+  readonly tokenizer: string;
+  /** Whether whole documents stand side by side in a sequence. */
+  readonly packed: boolean;
+  /** Field of JSON records that holds the text. */
+  readonly field: string;
+  /** What stands between documents of a text file; null where each file is one. */
+  readonly separator: string | null;
+  /** What to do at bytes that are no UTF-8. */
+  readonly invalid: "stop" | "replace";
   /** Fixes weights, data order and what steps draw. */
   readonly seed: number;
 }
@@ -51,7 +61,15 @@ export interface RunSettings {
 }
 
 const whole = z.int().nonnegative();
-const dataSchema: z.ZodType<DataSettings> = z.strictObject({ name: z.string(), seed: whole });
+const dataSchema: z.ZodType<DataSettings> = z.strictObject({
+  name: z.string(),
+  tokenizer: z.string(),
+  packed: z.boolean(),
+  field: z.string(),
+  separator: z.string().nullable(),
+  invalid: z.enum(["stop", "replace"]),
+  seed: whole,
+});
 const runSchema: z.ZodType<RunSettings> = z.strictObject({
   saveEvery: z.int().positive(),
   keep: z.int().positive(),
@@ -81,10 +99,18 @@ export const RUN_DEFAULTS: RunSettings = {
   engine: "onnx",
   threads: 0,
 };
-export const DATA_DEFAULTS: DataSettings = { name: "moby-dick", seed: 0 };
+export const DATA_DEFAULTS: DataSettings = {
+  name: "moby-dick",
+  tokenizer: "byte",
+  packed: false,
+  field: "text",
+  separator: null,
+  invalid: "stop",
+  seed: 0,
+};
 
 /** Facts that a saved configuration holds beside what can be set; they are worked out anew. */
-const DERIVED_DATA = ["sha256", "tokenizer", "length", "batch"];
+const DERIVED_DATA = ["sha256", "vocab", "length", "batch"];
 const DERIVED = ["family", "differences", "meshloom"];
 const SECTIONS = ["model", "training", "data", "run"] as const;
 /** Bytes. */
@@ -137,7 +163,7 @@ export async function resolveConfig(
   );
   const merged: Record<string, unknown> = { ...origin };
   for (const section of SECTIONS)
-    merged[section] = merge(origin[section], sectionOf(file, section));
+    merged[section] = merge(origin[section], sectionOf(file, section), 1);
   for (const { key, value } of settings) set(merged, key, value);
   for (const section of SECTIONS) refuseMisplaced(section, merged[section], known);
   const family = await familyOf(name);
@@ -242,24 +268,30 @@ function sectionOf(
 }
 
 /**
- * Keys of `changes` over those of `base`, and so on in records that both have. A record with another
- * `name` is another thing, whose keys do not mix; a word may stand for a record of that name.
+ * Keys of `changes` over those of `base`, and so on in records that both have.
+ *
+ * A value inside a section may be a record with a `name`, such as an optimiser with its options. One of
+ * another name is another thing, whose keys do not mix; a word stands for the record of that name.
+ *
+ * @param above - levels of sections to go down through before such values come
  */
-function merge(base: unknown, changes: unknown): unknown {
+function merge(base: unknown, changes: unknown, above: number): unknown {
   if (!isRecord(changes)) return changes;
   const below = typeof base === "string" ? { name: base } : base;
   if (!isRecord(below)) return changes;
-  const { name } = changes;
-  if (name !== undefined && "name" in below && below["name"] !== name) return changes;
+  const { name = below["name"] } = changes;
+  if (above <= 0 && name !== below["name"]) return changes;
   const merged: Record<string, unknown> = { ...below };
-  for (const [key, value] of Object.entries(changes)) merged[key] = merge(below[key], value);
+  for (const [key, value] of Object.entries(changes)) {
+    merged[key] = merge(below[key], value, above - 1);
+  }
   return merged;
 }
 
 function set(sections: Record<string, unknown>, key: string, value: unknown): void {
   const words = key.split(".");
   const change = words.reduceRight<unknown>((inner, word) => ({ [word]: inner }), value);
-  const merged = merge(sections, change);
+  const merged = merge(sections, change, 2);
   if (isRecord(merged)) Object.assign(sections, merged);
 }
 

@@ -157,7 +157,7 @@ describe("a damaged checkpoint", () => {
       glam-pico: 39.33K parameters, 31.14K used by each token
       training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
       training.steps: 8 (preset 100)
-      data: moby-dick, 1.216M byte tokens; run folder: $/run
+      data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/run
       checkpoint: no checkpoint in $/run/checkpoints verifies.
         tried    passed over step 6: checkpoint: $/run/checkpoints/00000006/state.safetensors has changed since it was written.
         fix      go on from another checkpoint of this run, or start again with another --out    [CHECKPOINT-01]"
@@ -185,7 +185,7 @@ describe("a damaged checkpoint", () => {
       glam-pico: 39.33K parameters, 31.14K used by each token
       training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
       training.steps: 8 (preset 100)
-      data: moby-dick, 1.216M byte tokens; run folder: $/run
+      data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/run
       checkpoint: it is of another model.
         checkpoint    $/run, step 6
         misshapen     "params/embedding" is float32[128, 32], but float32[vocab 256, embed 32] here
@@ -208,7 +208,7 @@ describe("a loss that is not finite", () => {
       training: adafactor; inverse square root 1e+30, from step 100; global-norm at most 1
       training.steps: 40 (preset 100)
       training.learningRate: 1e+30 (preset 0.02)
-      data: moby-dick, 1.216M byte tokens; run folder: $/diverged
+      data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/diverged
       train: 10 steps in a row were not finite; stopped.
         last loss        …
         gradient norm    NaN
