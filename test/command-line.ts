@@ -109,11 +109,20 @@ export function stepOf(line: string): number | undefined {
   return (JSON.parse(line) as { readonly step: number }).step;
 }
 
-/** Rows of `metrics.jsonl` without what differs from run to run: time and speed. JSON keeps every bit. */
+/** Columns that hold times, which differ from run to run. */
+const TIMES = [
+  "time",
+  "train/seconds",
+  "throughput/tokens_per_second",
+  "throughput/waiting_seconds",
+];
+
+/** Rows of `metrics.jsonl` without times. JSON keeps every bit. */
 export async function metricsOf(run: string): Promise<MetricsRow[]> {
   const text = await readFile(`${run}/metrics.jsonl`, "utf8");
   return jsonLines(text).map(
-    ({ time: _, "throughput/tokens_per_second": __, ...row }) => row as MetricsRow,
+    (row) =>
+      Object.fromEntries(Object.entries(row).filter(([key]) => !TIMES.includes(key))) as MetricsRow,
   );
 }
 

@@ -72,7 +72,9 @@ function optionEntry([key, option]: readonly [string, Option]): Entry {
 
 function defaultNote(option: Option): string {
   if (!("default" in option)) return "required";
-  if (option.type === "flag") return `default ${option.default ? "on" : "off"}`;
+  if (option.type === "list") return "may be given several times";
+  if (option.type === "flag" && option.default !== undefined)
+    return `default ${option.default ? "on" : "off"}`;
   return option.default === undefined ? "" : `default ${option.default}`;
 }
 

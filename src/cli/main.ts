@@ -40,6 +40,10 @@ export const COMMANDS: CommandList = {
     summary: "Time parts of the system, against PyTorch and other peers",
     commands: BENCHES,
   },
+  "crash-test": {
+    summary: "Kill a training run at random moments and check that it ends as if undisturbed",
+    load: () => import("./crash-test.ts"),
+  },
   profile: {
     summary: "Show where the time of a training step goes: by op, line and FLOP rate",
     load: () => import("./profile.ts"),

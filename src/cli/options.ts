@@ -34,7 +34,14 @@ interface ChoiceOption extends OptionCommon {
 
 interface FlagOption extends OptionCommon {
   readonly type: "flag";
-  readonly default: boolean;
+  /** Undefined tells "not given" from "off", for a setting that a file may hold too. */
+  readonly default: boolean | undefined;
+}
+
+/** May be given several times; its value is the list of all texts, in their order. */
+interface ListOption extends OptionCommon {
+  readonly type: "list";
+  readonly default: readonly string[];
 }
 
 /**
@@ -43,7 +50,7 @@ interface FlagOption extends OptionCommon {
  * Without a `default` key the user must give the option; `default: undefined` says that it may be
  * left out, and then its value is `undefined`. A flag always has a default.
  */
-export type Option = StringOption | NumberOption | ChoiceOption | FlagOption;
+export type Option = StringOption | NumberOption | ChoiceOption | FlagOption | ListOption;
 
 /** Options by camelCase key: `learningRate` is `--learning-rate` on the command line. */
 export type OptionTable = Readonly<Record<string, Option>>;
@@ -77,7 +84,7 @@ export const COMMON_OPTIONS: OptionTable = {
 /** What one option or positional can hold. */
 export type OptionValue = string | number | boolean | readonly string[] | undefined;
 
-type Present<O> = O extends { many: true }
+type Present<O> = O extends { many: true } | { type: "list" }
   ? readonly string[]
   : O extends { type: "int" | "float" }
     ? number
@@ -115,7 +122,7 @@ export function usageOf(key: string, option: Option): string {
 export function expectation(option: Option): string {
   if (option.type === "flag") return "no value";
   if (option.type === "choice") return `one of ${option.choices.join(", ")}`;
-  const kind = { string: "text", int: "an integer", float: "a number" }[option.type];
+  const kind = { string: "text", list: "text", int: "an integer", float: "a number" }[option.type];
   const unit = option.unit === undefined ? "" : `in ${option.unit}`;
   return [kind, rangeOf(option), unit].filter((part) => part !== "").join(", ");
 }

@@ -24,7 +24,7 @@ export interface ParsedArguments {
  * Parses the words after a command's name.
  *
  * Takes `--name value`, `--name=value`, `--flag`, `--no-flag`; after a lone `--` every word is a
- * positional. An option given twice has the last value, so that a script's options can be overridden.
+ * positional. An option given twice has the last value, so that a script's options can be overridden; a list has all.
  *
  * @throws UsageError on the first word that does not fit, or the first value that is missing
  */
@@ -46,16 +46,22 @@ export function parseArguments(command: CommandTables, words: readonly string[])
     if (match.takesNext) {
       // A word that begins with "--" is far more often a forgotten value than meant as one.
       const next = words[index]?.startsWith("--") === true ? undefined : words[index];
-      values[match.key] = readValue(command, match.key, match.option, next);
+      keep(values, match.key, readValue(command, match.key, match.option, next));
       index++;
     } else {
-      values[match.key] = match.value;
+      keep(values, match.key, match.value);
     }
   }
   assignPositionals(command, places, values);
   fillDefaults(command, values);
   const { json, help: _, ...own } = values;
   return { values: own, json: json === true };
+}
+
+/** The last value wins, but lists grow. */
+function keep(values: Record<string, OptionValue>, key: string, value: OptionValue): void {
+  const before = values[key];
+  values[key] = Array.isArray(value) && Array.isArray(before) ? [...before, ...value] : value;
 }
 
 /** Whether `--name` stands among the words, before a lone `--`. */
@@ -104,7 +110,7 @@ function readValue(
   if (option.type === "int" || option.type === "float") {
     return readNumber(command, name, option, text);
   }
-  return text;
+  return option.type === "list" ? [text] : text;
 }
 
 function readChoice(

@@ -2,7 +2,7 @@
 
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { checkSampling, createGenerator } from "../train/generate.ts";
-import { readRun } from "../train/open-run.ts";
+import { parseStep, readRun } from "../train/open-run.ts";
 import { weightsOf } from "../train/step.ts";
 import { type Command, defineCommand } from "./command.ts";
 
@@ -12,6 +12,11 @@ export const command: Command = defineCommand({
   positionals: [{ name: "run", help: "folder that `train` wrote", required: true }],
   options: {
     prompt: { type: "string", default: "", help: "text to go on from" },
+    step: {
+      type: "string",
+      default: "latest",
+      help: "which checkpoint: a step, latest, or best (the lowest loss on held-out text)",
+    },
     tokens: { type: "int", default: 300, min: 1, unit: "tokens", help: "tokens to add" },
     temperature: {
       type: "float",
@@ -46,7 +51,10 @@ export const command: Command = defineCommand({
   async run(options, context) {
     // Before any work, and before the prompt is printed.
     checkSampling(options);
-    const { model, tokenizer, state, step, warnings } = await readRun(options.run);
+    const { model, tokenizer, state, step, warnings } = await readRun(
+      options.run,
+      parseStep(options.step),
+    );
     for (const warning of warnings) context.log(warning);
     const engine = await createOnnxEngine();
     const generator = createGenerator(model, tokenizer, { engine, threads: options.threads });

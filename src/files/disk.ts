@@ -30,9 +30,14 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   EACCES: FORBIDDEN,
   EPERM: FORBIDDEN,
+  ENOENT: {
+    what: "the folder above it takes no new files or folders",
+    fix: "choose another folder with --out",
+  },
   ENOTDIR: IN_THE_WAY,
   EISDIR: IN_THE_WAY,
   EEXIST: IN_THE_WAY,
+  ENOTFILE: IN_THE_WAY,
 };
 
 /**
@@ -50,6 +55,11 @@ export function diskError(operation: string, path: string, cause: unknown): Disk
     ["cause", cause instanceof Error ? cause.message : String(cause)],
     ["fix", refusal.fix],
   ]);
+}
+
+/** Whether more space would have helped. */
+export function isFull(cause: unknown): boolean {
+  return ["ENOSPC", "EDQUOT", "EFBIG"].includes(errnoOf(cause) ?? "");
 }
 
 /** The system's code of a failed call, for example `ENOENT`. */

@@ -14,15 +14,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CheckpointError, DiskError } from "../core/errors.ts";
+import { onThisThread } from "../files/hashed.ts";
 import {
   listCheckpoints,
   loadCheckpoint,
-  pruneCheckpoints,
   saveCheckpoint,
-  sweepLeftovers,
+  stateShards,
   verifyCheckpoint,
+  writeCheckpoint,
 } from "./checkpoint.ts";
+import { bestStep, markBest, pruneCheckpoints, readBest, sweepLeftovers } from "./retention.ts";
 import type { NamedTensor } from "./safetensors.ts";
+import { shardsOf } from "./shards.ts";
 
 let run = "";
 beforeEach(async () => {
@@ -68,6 +71,26 @@ describe("save and load", () => {
     await saveCheckpoint(run, 5, state(2), {});
     expect((await loadCheckpoint(run, 5)).tensors).toEqual(state(2));
     expect(await readdir(join(run, "checkpoints"))).toEqual(["00000005"]);
+  });
+
+  it("divides a large state into files, and reads them as one", async () => {
+    const tensors = [5, 3, 1, 9, 2].map((length, i): NamedTensor => {
+      const data = new Float32Array(length).fill(i);
+      return { name: `t${i}`, dtype: "float32", dims: [length], data };
+    });
+    const shards = shardsOf(tensors, {}, 32);
+    expect(shards.map(({ file }) => file)).toEqual([
+      "state-00001-of-00004.safetensors",
+      "state-00002-of-00004.safetensors",
+      "state-00003-of-00004.safetensors",
+      "state-00004-of-00004.safetensors",
+    ]);
+    await writeCheckpoint(run, 1, shards, { a: 1 }, onThisThread);
+    expect((await loadCheckpoint(run, 1)).tensors).toEqual(tensors);
+    await rm(file(1, "state-00002-of-00004.safetensors"));
+    await expect(verifyCheckpoint(run, 1)).rejects.toThrow(/state-00002-of-00004.* is missing/);
+    await expect(loadCheckpoint(run, 1)).rejects.toThrow(/state-00002-of-00004.* is missing/);
+    expect(() => shardsOf([...state(1), ...state(2)], {}, 1)).toThrow('"wi" is there twice');
   });
 
   it("refuses info that JSON would change", async () => {
@@ -133,20 +156,36 @@ describe("prune and sweep", () => {
   it("keeps the newest, and all of them while the newest is damaged", async () => {
     for (const step of [1, 2, 3, 4]) await saveCheckpoint(run, step, state(step), {});
     await flipByte(file(4), -1);
-    await expect(pruneCheckpoints(run, 1)).rejects.toThrow(CheckpointError);
+    await expect(pruneCheckpoints(run, { last: 1 })).rejects.toThrow(CheckpointError);
     expect(await listCheckpoints(run)).toEqual([1, 2, 3, 4]);
     await saveCheckpoint(run, 4, state(4), {});
-    expect(await pruneCheckpoints(run, 2)).toEqual([1, 2]);
+    expect(await pruneCheckpoints(run, { last: 2 })).toEqual([1, 2]);
     expect(await readdir(join(run, "checkpoints"))).toEqual(["00000003", "00000004"]);
-    expect(await pruneCheckpoints(run, 0)).toEqual([3]);
+    expect(await pruneCheckpoints(run, { last: 0 })).toEqual([3]);
   });
 
   it("takes away later ones that were passed over, once an earlier step is saved", async () => {
     for (const step of [1, 2, 9]) await saveCheckpoint(run, step, state(step), {});
     await flipByte(file(9), -1);
     await saveCheckpoint(run, 3, state(3), {});
-    expect(await pruneCheckpoints(run, 2, 3)).toEqual([1, 9]);
+    expect(await pruneCheckpoints(run, { last: 2 }, 3)).toEqual([1, 9]);
     expect(await listCheckpoints(run)).toEqual([2, 3]);
+  });
+
+  it("keeps the best one and every k-th for good", async () => {
+    for (let step = 1; step <= 9; step++) {
+      await saveCheckpoint(run, step, state(step), {});
+      if (step === 2 || step === 5) await markBest(run, { step, loss: 1 / step });
+      await pruneCheckpoints(run, { last: 1, every: 4 }, step);
+    }
+    expect(await listCheckpoints(run)).toEqual([4, 5, 8, 9]);
+    expect(await readBest(run)).toEqual({ step: 5, loss: 0.2 });
+    expect(await bestStep(run)).toBe(5);
+    await markBest(run, undefined);
+    expect(await pruneCheckpoints(run, { last: 1 })).toEqual([4, 5, 8]);
+    await expect(bestStep(run)).rejects.toThrow(/marks no checkpoint as the best\.\n.*\n.* 9\n/);
+    await writeFile(join(run, "checkpoints", "best.json"), '{"step":-1}');
+    expect(await readBest(run)).toBeUndefined();
   });
 
   it("removes unfinished folders and puts back one that was stepping aside", async () => {
@@ -205,9 +244,26 @@ describe("a disk that refuses", () => {
     }
     try {
       await saveCheckpoint(run, 1, state(1), {});
-      await expect(saveCheckpoint(run, 2, state(2, 50_000), {})).rejects.toThrow(
-        "the disk is full",
+      const large = saveCheckpoint(run, 2, state(2, 50_000), {});
+      await expect(large).rejects.toThrow(
+        /\/00000002: the disk has too little space\.\n {2}needs +\S+ KiB\n {2}free +\S+ KiB\n {2}fix/,
       );
+      // Somebody else takes the space after it was looked at.
+      const late = writeCheckpoint(
+        run,
+        2,
+        stateShards(2, state(2, 15_000)),
+        {},
+        {
+          ...onThisThread,
+          write: async (path, chunks) => {
+            await writeFile(join(run, "other"), new Uint8Array(80_000));
+            return onThisThread.write(path, chunks);
+          },
+        },
+      );
+      await expect(late).rejects.toThrow(/the disk is full\.\n(.*\n)* {2}needs +\S+ KiB\n {2}fix/);
+      await rm(join(run, "other"));
       expect(await readdir(join(run, "checkpoints"))).toEqual(["00000001"]);
       await saveCheckpoint(run, 3, state(3), {});
       expect((await loadCheckpoint(run, "latest")).step).toBe(3);

@@ -3,23 +3,29 @@
  *
  * A checkpoint is written into a temporary sibling folder and takes its name by a rename, so a
  * folder `checkpoints/<step>` is whole or damaged by something else, which its checksums tell.
+ * Which of them are kept is decided in `retention.ts`; writing behind a training loop in
+ * `checkpointer.ts`.
  */
 
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import { isTemporary, syncFolder, temporaryName, writeDurably } from "../files/atomic.ts";
-import { diskError, errnoOf, ifPresent } from "../files/disk.ts";
+import { formatBytes } from "../core/text.ts";
+import { syncFolder, temporaryName, writeDurably } from "../files/atomic.ts";
+import { diskError, errnoOf, ifPresent, isFull } from "../files/disk.ts";
+import { checkSpace, makeFolder } from "../files/folder.ts";
+import { type FileFacts, type FileHasher, onThisThread, readBlocks } from "../files/hashed.ts";
+import { readSmall } from "../files/read.ts";
 import {
   checkpointError,
-  type FileFacts,
   formatManifest,
   MANIFEST_FILE,
   type Manifest,
   parseManifest,
 } from "./manifest.ts";
-import { decodeSafetensors, type NamedTensor, safetensorsChunks } from "./safetensors.ts";
+import { decodeSafetensors, type NamedTensor } from "./safetensors.ts";
+import { refuseDoubled, type Shard, shardsOf } from "./shards.ts";
 
 export interface LoadedCheckpoint {
   readonly step: number;
@@ -29,10 +35,8 @@ export interface LoadedCheckpoint {
   readonly warnings: readonly string[];
 }
 
-const STATE_FILE = "state.safetensors";
-/** A checkpoint that a newer one of the same step replaces, or one being deleted. */
-const REPLACED = /^\.old-(\d{8,})-/;
-const READ_BYTES = 2 ** 28;
+/** Bytes; a manifest of a thousand files has 0.2 MB. */
+const LARGEST_MANIFEST = 2 ** 24;
 
 /**
  * Writes `checkpoints/<step>/` so that it is there whole or not at all.
@@ -48,14 +52,37 @@ export async function saveCheckpoint(
   tensors: readonly NamedTensor[],
   info: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const parent = parentOf(runFolder);
+  await writeCheckpoint(runFolder, step, stateShards(step, tensors), info, onThisThread);
+}
+
+/** The files of a checkpoint. @throws CheckpointError when the tensors cannot be written faithfully */
+export function stateShards(step: number, tensors: readonly NamedTensor[]): readonly Shard[] {
+  return shardsOf(tensors, { format: "meshloom", step: String(step) });
+}
+
+/** As `saveCheckpoint`, from its files. @param hasher - writes the large files */
+export async function writeCheckpoint(
+  runFolder: string,
+  step: number,
+  shards: readonly Shard[],
+  info: Readonly<Record<string, unknown>>,
+  hasher: FileHasher,
+): Promise<void> {
+  const parent = checkpointsFolder(runFolder);
   const path = join(parent, folderName(step));
-  const chunks = safetensorsChunks(tensors, { format: "meshloom", step: String(step) });
-  const manifest = formatManifest({ step, info, files: { [STATE_FILE]: factsOf(chunks) } });
+  const bytes = shards.reduce((total, shard) => total + shard.bytes, 0);
   const temporary = join(parent, temporaryName(folderName(step)));
+  // Before the long write: what cannot be said in JSON is the caller's mistake.
+  formatManifest({ step, info, files: {} });
   try {
-    await mkdir(temporary, { recursive: true });
-    await writeDurably(join(temporary, STATE_FILE), chunks);
+    await makeFolder(parent);
+    await checkSpace("checkpoint", path, parent, bytes);
+    await makeFolder(temporary);
+    const files: Record<string, FileFacts> = {};
+    for (const { file, chunks } of shards) {
+      files[file] = await hasher.write(join(temporary, file), chunks);
+    }
+    const manifest = formatManifest({ step, info, files });
     await writeDurably(join(temporary, MANIFEST_FILE), [new TextEncoder().encode(manifest)]);
     await syncFolder(temporary);
     await putInPlace(temporary, path);
@@ -64,7 +91,8 @@ export async function saveCheckpoint(
     await syncFolder(runFolder);
   } catch (cause) {
     await removeQuietly(temporary);
-    throw diskError("checkpoint", path, cause);
+    const error = diskError("checkpoint", path, cause);
+    throw isFull(cause) ? error.tell("needs", formatBytes(bytes)) : error;
   }
 }
 
@@ -80,7 +108,7 @@ export async function loadCheckpoint(
   const steps = await listCheckpoints(runFolder);
   if (step !== "latest") {
     if (steps.includes(step)) return { ...(await read(runFolder, step)), warnings: [] };
-    throw checkpointError(`${parentOf(runFolder)} has no step ${step}.`, [
+    throw checkpointError(`${checkpointsFolder(runFolder)} has no step ${step}.`, [
       ["steps there", steps.join(", ") || "none"],
     ]);
   }
@@ -93,18 +121,19 @@ export async function loadCheckpoint(
       warnings.push(`passed over step ${candidate}: ${error.headline}`);
     }
   }
-  if (warnings.length === 0) throw checkpointError(`${parentOf(runFolder)} has no checkpoint.`);
+  const folder = checkpointsFolder(runFolder);
+  if (warnings.length === 0) throw checkpointError(`${folder} has no checkpoint.`);
   throw checkpointError(
-    `no checkpoint in ${parentOf(runFolder)} verifies.`,
+    `no checkpoint in ${folder} verifies.`,
     warnings.map((line) => ["tried", line]),
   );
 }
 
 /** Steps with a checkpoint folder, rising; they need not verify. */
 export async function listCheckpoints(runFolder: string): Promise<number[]> {
-  const names = (await ifPresent(readdir(parentOf(runFolder)))) ?? [];
-  const steps = names.filter((name) => /^\d{8,}$/.test(name)).map(Number);
-  return steps.sort((a, b) => a - b);
+  const names = (await ifPresent(readdir(checkpointsFolder(runFolder)))) ?? [];
+  const steps = names.filter((name) => /^\d+$/.test(name)).map(Number);
+  return steps.filter((step) => names.includes(folderName(step))).sort((a, b) => a - b);
 }
 
 /**
@@ -112,81 +141,29 @@ export async function listCheckpoints(runFolder: string): Promise<number[]> {
  *
  * @throws CheckpointError naming the file that is missing or damaged
  */
-export async function verifyCheckpoint(runFolder: string, step: number): Promise<void> {
-  const folder = join(parentOf(runFolder), folderName(step));
+export async function verifyCheckpoint(
+  runFolder: string,
+  step: number,
+  hasher: FileHasher = onThisThread,
+): Promise<void> {
+  const folder = join(checkpointsFolder(runFolder), folderName(step));
   const { files } = await readManifest(folder, step);
   for (const [name, expected] of Object.entries(files)) {
-    const hash = createHash("sha256");
     const path = join(folder, name);
-    let bytes = 0;
-    await readPieces(path, (piece) => {
-      hash.update(piece);
-      bytes += piece.length;
+    const found = await hasher.hash(path).catch((cause: unknown) => {
+      throw unreadable(path, cause);
     });
-    checkFacts(path, { bytes, sha256: hash.digest("hex") }, expected);
+    checkFacts(path, found, expected);
   }
 }
 
-/**
- * Deletes all but the newest `keep` checkpoints, after the newest has been read back and verified.
- *
- * @param keep - 1 or more
- * @param newest - the step just saved; later ones were passed over as damaged when the run resumed,
- *   and go too. The last one there is when absent.
- * @returns the deleted steps
- * @throws CheckpointError when the newest does not verify; nothing is deleted then
- */
-export async function pruneCheckpoints(
-  runFolder: string,
-  keep: number,
-  newest?: number,
-): Promise<number[]> {
-  const all = await listCheckpoints(runFolder);
-  const last = newest ?? all.at(-1);
-  if (last === undefined) return [];
-  const kept = all.filter((step) => step <= last).slice(-Math.max(1, keep));
-  const old = all.filter((step) => !kept.includes(step));
-  if (old.length === 0) return [];
-  await verifyCheckpoint(runFolder, last);
-  const parent = parentOf(runFolder);
-  for (const step of old) {
-    // Under its own name, a half-deleted folder would look like a damaged checkpoint.
-    const doomed = join(parent, temporaryName(folderName(step)));
-    try {
-      await rename(join(parent, folderName(step)), doomed);
-      await rm(doomed, { recursive: true });
-    } catch (cause) {
-      throw diskError("checkpoint", join(parent, folderName(step)), cause);
-    }
-  }
-  return old;
+export function checkpointsFolder(runFolder: string): string {
+  return join(runFolder, "checkpoints");
 }
 
-/**
- * Removes what a killed run left behind, and gives back a checkpoint whose replacement was cut short.
- *
- * Call it only under the run's lock: it takes every unfinished folder for an orphan.
- *
- * @returns the names removed or put back
- */
-export async function sweepLeftovers(runFolder: string): Promise<string[]> {
-  const parent = parentOf(runFolder);
-  const names = (await ifPresent(readdir(parent))) ?? [];
-  const swept: string[] = [];
-  try {
-    for (const name of names) {
-      const replaced = REPLACED.exec(name)?.[1];
-      if (replaced !== undefined && !names.includes(replaced)) {
-        await rename(join(parent, name), join(parent, replaced));
-      } else if (replaced !== undefined || isTemporary(name)) {
-        await rm(join(parent, name), { recursive: true });
-      } else continue;
-      swept.push(name);
-    }
-  } catch (cause) {
-    throw diskError("checkpoint", parent, cause);
-  }
-  return swept;
+/** Eight digits or more, so that names sort as their steps do. */
+export function folderName(step: number): string {
+  return String(step).padStart(8, "0");
 }
 
 /** Folders cannot replace one another in one call, so an old one of the same step steps aside first. */
@@ -204,48 +181,50 @@ async function putInPlace(temporary: string, path: string): Promise<void> {
 }
 
 async function read(runFolder: string, step: number): Promise<Omit<LoadedCheckpoint, "warnings">> {
-  const folder = join(parentOf(runFolder), folderName(step));
+  const folder = join(checkpointsFolder(runFolder), folderName(step));
   const { info, files } = await readManifest(folder, step);
-  const expected = files[STATE_FILE];
-  const path = join(folder, STATE_FILE);
-  if (expected === undefined) throw checkpointError(`${folder} lists no ${STATE_FILE}.`);
-  const bytes = new Uint8Array(expected.bytes);
-  let length = 0;
-  await readPieces(path, (piece) => {
-    if (length + piece.length <= bytes.length) bytes.set(piece, length);
-    length += piece.length;
-  });
-  checkFacts(path, { ...factsOf([bytes]), bytes: length }, expected);
-  return { step, info, tensors: decodeSafetensors(bytes, path).tensors };
+  const tensors: NamedTensor[] = [];
+  for (const [name, expected] of Object.entries(files)) {
+    const path = join(folder, name);
+    tensors.push(...decodeSafetensors(await readChecked(path, expected), path).tensors);
+  }
+  refuseDoubled(tensors.map(({ name }) => name));
+  return { step, info, tensors };
 }
 
 async function readManifest(folder: string, step: number): Promise<Manifest> {
   const path = join(folder, MANIFEST_FILE);
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readSmall(path, LARGEST_MANIFEST).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
   const manifest = parseManifest(text, path);
-  if (manifest.step === step) return manifest;
-  throw checkpointError(`${path} is of step ${manifest.step}, but lies in the folder of ${step}.`);
+  if (manifest.step !== step) {
+    throw checkpointError(
+      `${path} is of step ${manifest.step}, but lies in the folder of ${step}.`,
+    );
+  }
+  if (Object.keys(manifest.files).length === 0) throw checkpointError(`${path} lists no files.`);
+  return manifest;
 }
 
-/** A file piece by piece; the piece is only good until the callback returns. */
-async function readPieces(path: string, take: (piece: Uint8Array) => void): Promise<void> {
-  const handle = await open(path, "r").catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
+/** The bytes of a file, which are those that were written. */
+async function readChecked(path: string, expected: FileFacts): Promise<Uint8Array> {
+  const hash = createHash("sha256");
+  let length = 0;
   try {
-    const { size } = await handle.stat();
-    const buffer = new Uint8Array(Math.max(1, Math.min(size, READ_BYTES)));
-    for (;;) {
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length);
-      if (bytesRead === 0) return;
-      take(buffer.subarray(0, bytesRead));
-    }
+    // Before the memory is taken: the manifest's number may be anything.
+    const { size } = await stat(path);
+    if (size !== expected.bytes) checkFacts(path, { bytes: size, sha256: "" }, expected);
+    const bytes = new Uint8Array(expected.bytes);
+    await readBlocks(path, (block) => {
+      hash.update(block);
+      if (length + block.length <= bytes.length) bytes.set(block, length);
+      length += block.length;
+    });
+    checkFacts(path, { bytes: length, sha256: hash.digest("hex") }, expected);
+    return bytes;
   } catch (cause) {
     throw unreadable(path, cause);
-  } finally {
-    await handle.close();
   }
 }
 
@@ -261,15 +240,6 @@ function checkFacts(path: string, found: FileFacts, expected: FileFacts): void {
   }
 }
 
-function factsOf(chunks: readonly Uint8Array[]): FileFacts {
-  const hash = createHash("sha256");
-  for (const chunk of chunks) hash.update(chunk);
-  return {
-    bytes: chunks.reduce((total, chunk) => total + chunk.length, 0),
-    sha256: hash.digest("hex"),
-  };
-}
-
 function unreadable(path: string, cause: unknown): CheckpointError {
   if (cause instanceof CheckpointError) return cause;
   const what = errnoOf(cause) === "ENOENT" ? `${path} is missing.` : `${path} cannot be read.`;
@@ -279,12 +249,4 @@ function unreadable(path: string, cause: unknown): CheckpointError {
 async function removeQuietly(path: string): Promise<void> {
   // What cannot be removed now is swept when the run starts again.
   await rm(path, { recursive: true, force: true }).catch(() => {});
-}
-
-function parentOf(runFolder: string): string {
-  return join(runFolder, "checkpoints");
-}
-
-function folderName(step: number): string {
-  return String(step).padStart(8, "0");
 }

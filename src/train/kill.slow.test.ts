@@ -4,17 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { listCheckpoints, loadCheckpoint, sweepLeftovers } from "./checkpoint.ts";
+import { listCheckpoints, loadCheckpoint } from "./checkpoint.ts";
+import { sweepLeftovers } from "./retention.ts";
 
 /** Saves steps 1, 1, 2, 2, … without end, each twice so that replacing is hit too, and prunes. */
 const WRITER = `
-import { pruneCheckpoints, saveCheckpoint } from ${JSON.stringify(new URL("./checkpoint.ts", import.meta.url))};
+import { saveCheckpoint } from ${JSON.stringify(new URL("./checkpoint.ts", import.meta.url))};
+import { pruneCheckpoints } from ${JSON.stringify(new URL("./retention.ts", import.meta.url))};
 const run = process.argv[1];
 for (let i = 2; ; i++) {
   const step = i >> 1;
   const data = new Float32Array(20_000).fill(step);
   await saveCheckpoint(run, step, [{ name: "w", dtype: "float32", dims: [20_000], data }], { step });
-  await pruneCheckpoints(run, 2);
+  await pruneCheckpoints(run, { last: 2 });
   process.stdout.write(".");
 }`;
 

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { RunError } from "../core/errors.ts";
 import { temporaryName } from "../files/atomic.ts";
 import { diskError, errnoOf, ifPresent } from "../files/disk.ts";
+import { readSmall } from "../files/read.ts";
 
 export interface Lock {
   /** The dead process this lock was taken from, in words; undefined when the folder was free. */
@@ -19,6 +20,8 @@ export interface Lock {
 export const LOCK_FILE = "run.lock";
 /** A lock that is taken away by another starter at the same time is tried again, but not for ever. */
 const ATTEMPTS = 5;
+/** Bytes. */
+const LARGEST_LOCK = 2 ** 16;
 
 const ownerSchema = z.object({
   pid: z.int().positive(),
@@ -59,7 +62,7 @@ export async function takeLock(folder: string): Promise<Lock> {
 
 /** The live process that writes to a folder, in words; undefined when there is none. */
 export async function writerOf(folder: string): Promise<string | undefined> {
-  const found = await ifPresent(readFile(join(folder, LOCK_FILE), "utf8"));
+  const found = await readLock(join(folder, LOCK_FILE));
   const owner = found === undefined ? undefined : parseOwner(found);
   return owner !== undefined && (await isAlive(owner)) ? describe(owner) : undefined;
 }
@@ -70,7 +73,7 @@ async function takeAs(mine: Owner, folder: string, path: string): Promise<Lock> 
     if (await create(path, JSON.stringify(mine))) {
       return { takenFrom, release: () => release(path, mine) };
     }
-    const found = await ifPresent(readFile(path, "utf8"));
+    const found = await readLock(path);
     if (found === undefined) continue;
     const owner = parseOwner(found);
     if (owner !== undefined && (await isAlive(owner))) throw inUse(folder, path, owner);
@@ -89,13 +92,23 @@ async function create(path: string, content: string): Promise<boolean> {
     await link(temporary, path);
     return true;
   } catch (cause) {
-    if (errnoOf(cause) === "EEXIST") return false;
+    // A network file system can lose its answer, try again, and then find our own link in the way.
+    if (errnoOf(cause) === "EEXIST") return (await readLock(path)) === content;
     // File systems without hard links, such as FAT.
     if (errnoOf(cause) === "EPERM" || errnoOf(cause) === "ENOTSUP")
       return createPlain(path, content);
     throw diskError("run", path, cause);
   } finally {
     await rm(temporary, { force: true }).catch(() => {});
+  }
+}
+
+/** Text of the lock file; undefined when there is none. @throws DiskError when it is no plain file */
+async function readLock(path: string): Promise<string | undefined> {
+  try {
+    return await ifPresent(readSmall(path, LARGEST_LOCK));
+  } catch (cause) {
+    throw diskError("run", path, cause);
   }
 }
 

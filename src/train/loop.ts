@@ -1,213 +1,284 @@
 /** @file The training loop: batches in, checkpoints, metrics and a report out. */
 
 import { TrainingError } from "../core/errors.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { fromData } from "../core/tensor.ts";
-import type { Batch, Batches } from "../data/batches.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Batches } from "../data/batches.ts";
+import { prefetch } from "../data/prefetch.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
-import * as random from "../numpy/random.ts";
-import { listCheckpoints, loadCheckpoint, pruneCheckpoints, saveCheckpoint } from "./checkpoint.ts";
-import { createGenerator } from "./generate.ts";
-import type { MetricsRow } from "./metrics.ts";
-import type { LanguageModel, LanguageModelReport, TokenBatch, Weights } from "./model.ts";
+import { listCheckpoints } from "./checkpoint.ts";
+import { type Checkpointer, createCheckpointer } from "./checkpointer.ts";
+import { type Evaluations, evaluationsOf } from "./evaluations.ts";
+import { createEvaluator, type Evaluation } from "./evaluator.ts";
+import type { LanguageModel, TokenBatch, Weights } from "./model.ts";
+import { readyBatch } from "./ready-batch.ts";
 import { readReport } from "./report/read-report.ts";
 import { renderReport } from "./report/report.ts";
+import { markBest, pruneCheckpoints } from "./retention.ts";
+import type { RunSettings } from "./run-config.ts";
 import type { RunFolder } from "./run-folder.ts";
-import { stateFrom, tensorsOf } from "./state.ts";
-import { type StepMetrics, type TrainState, weightsOf } from "./step.ts";
+import { startState } from "./start-state.ts";
+import { tensorsOf } from "./state.ts";
+import { type TrainState, weightsOf } from "./step.ts";
+import {
+  progressOf,
+  rowOf,
+  type Standing,
+  type StepProgress,
+  skippedRow,
+  standingAfter,
+} from "./step-row.ts";
+
+export type { StepProgress } from "./step-row.ts";
 
 /** Skipped steps in a row after which training stops. */
 const MAX_SKIPS = 10;
-/** Checkpoints that a run keeps. */
-const KEEP = 2;
 
 export interface LoopOptions {
   readonly model: LanguageModel;
-  readonly tokenizer: Tokenizer;
   readonly batches: Batches;
   readonly run: RunFolder;
   readonly seed: number;
-  readonly steps: number;
-  /** Steps between checkpoints. */
-  readonly saveEvery: number;
-  /** Steps between samples and evaluations; 0 for the end only. */
-  readonly sampleEvery: number;
-  readonly prompt: string;
+  readonly settings: RunSettings;
   readonly engine: Required<Pick<JitOptions, "engine">> & Pick<JitOptions, "threads">;
+  /** Weights to start a new run from, in the form of the model's own; fresh ones when absent. */
+  readonly initial?: Weights | undefined;
   readonly signal: AbortSignal;
+  /** Bytes of text that token ids stand for. */
+  bytesOf(ids: Int32Array): number;
+  /** Some writing of the model. */
+  sample(weights: Weights): Promise<string>;
   /** Called after every step, in order. */
   onStep(progress: StepProgress): void;
-  /** Notices for a person: what was loaded, skipped, saved. */
+  /** Notices for a person: what was loaded, skipped, not saved. */
   onNotice(line: string): void;
-  /** A sample of the model's writing, and its evaluation so far. */
-  onSample(step: number, text: string, evalLoss: number): void;
+  onEvaluation(step: number, evaluation: Evaluation, isBest: boolean): void;
+  onSample(step: number, text: string): void;
 }
 
-export interface StepProgress {
-  readonly step: number;
-  readonly loss: number;
-  readonly gradientNorm: number;
-  readonly learningRate: number;
-  readonly tokensPerSecond: number;
-  readonly skipped: number;
-}
+/** Why training ended: all steps made, no improvement any more, time used up, or asked to stop. */
+export type StopReason = "steps" | "patience" | "time" | "interrupted";
 
 export interface LoopResult {
   readonly step: number;
-  /** Nats per token on held-out text, by the rule that sampling uses. */
-  readonly evalLoss: number;
+  readonly reason: StopReason;
+  /** Whether the run is at its end; otherwise it was interrupted and can be resumed. */
   readonly finished: boolean;
+  /** On held-out text, at the end; undefined when interrupted. */
+  readonly evaluation: Evaluation | undefined;
+  readonly best: { readonly step: number; readonly loss: number } | undefined;
 }
 
 /**
- * Trains until `steps` updates were made, counting those of earlier sessions, or until `signal`.
+ * Trains until `model.training.steps` updates were made, counting those of earlier sessions, or until
+ * a rule of `settings` or `signal` ends it.
+ *
+ * A step's evaluation and sample come before its checkpoint, so that a run resumed from the
+ * checkpoint has their rows.
  *
  * @throws TrainingError when too many steps in a row were not finite; the last checkpoint stays good
+ * @throws DiskError when two checkpoints in a row, or the last one, cannot be written
  */
 export async function trainLoop(options: LoopOptions): Promise<LoopResult> {
-  const { model, batches, run, engine, onNotice } = options;
-  const step = jit((state: TrainState, batch: TokenBatch) => model.step(state, batch), {
-    ...engine,
-    name: "training step",
-    donate: [0],
+  const { run, settings, onNotice } = options;
+  const saver = createCheckpointer({
+    runFolder: run.path,
+    retention: { last: settings.keep, every: settings.keepEvery },
+    onNotice,
+    beforeCommit: () => run.syncMetrics(),
   });
-  const writer = createWriter(options);
-  let state = await startState(options);
-  const first = state.step.item();
-  await run.dropMetricsAfter(first);
-  if (first > 0) onNotice(`resuming after step ${first}`);
+  try {
+    return await new Session(options, saver).train();
+  } finally {
+    await saver.close();
+  }
+}
 
-  let at = first;
-  let tried = state.tried.item();
-  // Before the clock starts: compiling is no part of the first step's speed.
-  if (at < options.steps) await step.compile(state, tensorsOfBatch(batches.train(tried), model));
-  while (at < options.steps && !options.signal.aborted) {
-    const batch = batches.train(tried);
+/** One sitting of a run, from its start or a checkpoint to a reason to stop. */
+class Session {
+  readonly #options: LoopOptions;
+  readonly #saver: Checkpointer;
+  readonly #evaluate: (weights: Weights) => Promise<Evaluation>;
+  #evaluations: Evaluations = evaluationsOf([], 0);
+  #standing: Standing = { batches: 0, tokens: 0, seconds: 0 };
+  #at = 0;
+  /** The batches seen when the newest checkpoint was asked for; −1 when there is none. */
+  #savedAt = -1;
+
+  constructor(options: LoopOptions, saver: Checkpointer) {
+    this.#options = options;
+    this.#saver = saver;
+    this.#evaluate = createEvaluator(options);
+  }
+
+  async train(): Promise<LoopResult> {
+    const { model, engine, onNotice } = this.#options;
+    const step = jit((state: TrainState, batch: TokenBatch) => model.step(state, batch), {
+      ...engine,
+      name: "training step",
+      donate: [0],
+    });
+    let state = await this.#begin();
+    const { batches } = this.#options;
+    const ready = (index: number) => readyBatch(batches.train(index), model);
+    if (this.#at > 0) onNotice(`resuming after step ${this.#at}`);
+    // Before the clock starts: compiling is no part of the first step's speed.
+    if (this.#reason() === undefined)
+      await step.compile(state, ready(this.#standing.batches).tensors);
+
+    const { seconds: before } = this.#standing;
     const started = performance.now();
-    const [next, metrics] = await step(state, tensorsOfBatch(batch, model));
-    const seconds = (performance.now() - started) / 1000;
-    state = next;
-    tried++;
-    const progress = progressOf(metrics, state, batch.tokens.length / seconds);
-    if (progress.skipped > 0) {
-      await noteSkipped(options, progress);
-      continue;
+    const source = prefetch(ready, this.#standing.batches);
+    while (this.#reason() === undefined) {
+      const { batch, waited } = source.next();
+      const begun = performance.now();
+      const [next, metrics] = await step(state, batch.tensors);
+      const ended = performance.now();
+      state = next;
+      this.#standing = {
+        batches: this.#standing.batches + 1,
+        tokens: this.#standing.tokens + batch.tokens,
+        seconds: before + (ended - started) / 1000,
+      };
+      const progress = progressOf(metrics, state, (1000 * batch.tokens) / (ended - begun));
+      if (progress.skipped > 0) {
+        await this.#noteSkipped(progress);
+        continue;
+      }
+      this.#at = progress.step;
+      const row = rowOf(progress, metrics.report, this.#standing, waited);
+      await this.#options.run.appendMetrics([row]);
+      this.#options.onStep(progress);
+      if (this.#at < model.training.steps) await this.#doWhatIsDue(state);
     }
-    at = progress.step;
-    await run.appendMetrics([rowOf(progress, metrics.report)]);
-    options.onStep(progress);
-    if (at % options.saveEvery === 0 && at < options.steps) await save(options, state, at);
-    if (options.sampleEvery > 0 && at % options.sampleEvery === 0 && at < options.steps)
-      await writer.write(state, at);
+    source.close();
+    return this.#end(state, this.#reason() ?? "interrupted");
   }
-  if (at > first || (await listCheckpoints(run.path)).length === 0) await save(options, state, at);
-  else await pruneCheckpoints(run.path, KEEP, at);
-  const finished = at >= options.steps;
-  const evalLoss = finished
-    ? ((await evalLossAt(run, at)) ?? (await writer.write(state, at)))
-    : Number.NaN;
-  await writeReport(
-    options,
-    finished ? "finished" : `stopped after step ${at} of ${options.steps}`,
-  );
-  return { step: at, evalLoss, finished };
-}
 
-/** What an earlier session found that was ended just after; a row of its own would stand twice. */
-async function evalLossAt(run: RunFolder, step: number): Promise<number | undefined> {
-  for (const row of await run.readMetrics()) {
-    const found = row["eval/loss"];
-    if (row.step === step && typeof found === "number") return found;
+  async #begin(): Promise<TrainState> {
+    const { run, settings } = this.#options;
+    const { state, resumed } = await startState(this.#options);
+    this.#at = state.step.item();
+    const batches = state.tried.item();
+    await run.dropMetricsAfter(this.#at, batches);
+    const rows = await run.readMetrics();
+    this.#standing = { ...standingAfter(rows), batches };
+    this.#evaluations = evaluationsOf(rows, settings.minDelta);
+    if (resumed) {
+      this.#savedAt = batches;
+      // A kill can come between a checkpoint and its mark.
+      await this.#markBest();
+    }
+    return state;
   }
-  return undefined;
-}
 
-/** @throws TrainingError after too many in a row */
-async function noteSkipped(options: LoopOptions, progress: StepProgress): Promise<void> {
-  const { skipped, loss, gradientNorm } = progress;
-  // The step that was tried; a row of the last good one would outlive a resume from it.
-  const step = progress.step + 1;
-  options.onNotice(
-    `step ${step}: loss ${loss}, gradient norm ${gradientNorm}; update skipped (${skipped} in a row)`,
-  );
-  const time = new Date().toISOString();
-  await options.run.appendMetrics([{ step, time, "train/loss": null, "train/skipped": skipped }]);
-  if (skipped >= MAX_SKIPS) throw await diverged(progress, options);
-}
+  #reason(): StopReason | undefined {
+    const { model, settings, signal } = this.#options;
+    const { patience, maxMinutes } = settings;
+    if (this.#at >= model.training.steps) return "steps";
+    if (patience > 0 && this.#evaluations.stale >= patience) return "patience";
+    if (maxMinutes > 0 && this.#standing.seconds >= 60 * maxMinutes) return "time";
+    return signal.aborted ? "interrupted" : undefined;
+  }
 
-async function startState({
-  model,
-  run,
-  seed,
-  engine,
-  onNotice,
-}: LoopOptions): Promise<TrainState> {
-  const fresh = jit((key: random.Key) => model.initial(key), { ...engine, name: "initial state" });
-  const state = await fresh(random.key(seed));
-  if (!run.resumed || (await listCheckpoints(run.path)).length === 0) return state;
-  const { step, tensors, warnings } = await loadCheckpoint(run.path, "latest");
-  for (const warning of warnings) onNotice(warning);
-  return stateFrom(state, tensors, `${run.path}, step ${step}`);
-}
+  async #doWhatIsDue(state: TrainState): Promise<void> {
+    const { saveEvery, evalEvery, sampleEvery } = this.#options.settings;
+    const due = (every: number) => every > 0 && this.#at % every === 0;
+    const isBest = due(evalEvery) && (await this.#evaluateNow(state)).isBest;
+    if (due(sampleEvery)) await this.#sampleNow(state);
+    if (due(saveEvery) || isBest) await this.#save(state, isBest);
+  }
 
-function tensorsOfBatch(batch: Batch, { training }: LanguageModel): TokenBatch {
-  const tensor = (data: Int32Array) =>
-    fromData("int32", [training.batch, training.length], data, "batch pos");
-  const { segments, positions } = batch;
-  return {
-    tokens: tensor(batch.tokens),
-    targets: tensor(batch.targets),
-    ...(segments === undefined ? {} : { segments: tensor(segments) }),
-    ...(positions === undefined ? {} : { positions: tensor(positions) }),
-  };
-}
+  async #end(state: TrainState, reason: StopReason): Promise<LoopResult> {
+    const { run, settings } = this.#options;
+    const finished = reason !== "interrupted";
+    let evaluation: Evaluation | undefined;
+    let isBest = false;
+    if (finished) {
+      const rows = await run.readMetrics();
+      const here = rows.filter(({ step }) => step === this.#at);
+      const row = here.findLast((each) => typeof each["eval/loss"] === "number");
+      if (row === undefined) ({ evaluation, isBest } = await this.#evaluateNow(state));
+      else
+        evaluation = {
+          loss: Number(row["eval/loss"]),
+          bitsPerByte: Number(row["eval/bits_per_byte"] ?? Number.NaN),
+        };
+      if (!here.some(({ sample }) => typeof sample === "string")) await this.#sampleNow(state);
+    }
+    if (this.#savedAt !== this.#standing.batches) await this.#save(state, isBest);
+    await this.#saver.flush();
+    await this.#markBest();
+    await pruneCheckpoints(run.path, { last: settings.keep, every: settings.keepEvery }, this.#at);
+    await this.#writeReport(reason);
+    return { step: this.#at, reason, finished, evaluation, best: this.#evaluations.best };
+  }
 
-async function save({ run }: LoopOptions, state: TrainState, step: number): Promise<void> {
-  await saveCheckpoint(run.path, step, tensorsOf(state), {});
-  await pruneCheckpoints(run.path, KEEP, step);
-}
+  async #evaluateNow(
+    state: TrainState,
+  ): Promise<{ readonly evaluation: Evaluation; readonly isBest: boolean }> {
+    const evaluation = await this.#evaluate(weightsOf(state));
+    const isBest = this.#evaluations.add(this.#at, evaluation.loss);
+    await this.#options.run.appendMetrics([
+      {
+        step: this.#at,
+        time: new Date().toISOString(),
+        "eval/loss": evaluation.loss,
+        "eval/bits_per_byte": evaluation.bitsPerByte,
+      },
+    ]);
+    this.#options.onEvaluation(this.#at, evaluation, isBest);
+    return { evaluation, isBest };
+  }
 
-function progressOf(
-  metrics: StepMetrics<LanguageModelReport>,
-  state: TrainState,
-  tokensPerSecond: number,
-): StepProgress {
-  return {
-    step: state.step.item(),
-    loss: metrics.report.crossEntropy.item(),
-    gradientNorm: metrics.gradientNorm.item(),
-    learningRate: metrics.learningRate.item(),
-    skipped: metrics.skipped.item(),
-    tokensPerSecond,
-  };
-}
+  async #sampleNow(state: TrainState): Promise<void> {
+    if (this.#options.settings.sampleTokens === 0) return;
+    const sample = await this.#options.sample(weightsOf(state));
+    await this.#options.run.appendMetrics([
+      { step: this.#at, time: new Date().toISOString(), sample },
+    ]);
+    this.#options.onSample(this.#at, sample);
+  }
 
-function rowOf(progress: StepProgress, report: LanguageModelReport): MetricsRow {
-  const each = (name: string, layers: readonly Tensor[] = []) =>
-    layers.flatMap((values, layer) =>
-      Array.from(values.data() as ArrayLike<number | bigint>, (value, i): [string, number] => [
-        `moe/${name}/${layer}/${i}`,
-        Number(Number(value).toFixed(4)),
-      ]),
+  async #save(state: TrainState, isBest: boolean): Promise<void> {
+    const bestLoss = isBest ? this.#evaluations.best?.loss : undefined;
+    await this.#saver.save(this.#at, tensorsOf(state), { bestLoss });
+    this.#savedAt = this.#standing.batches;
+  }
+
+  /** Marks the best evaluated step whose checkpoint is there. */
+  async #markBest(): Promise<void> {
+    const { path } = this.#options.run;
+    const { best } = this.#evaluations;
+    const there = best !== undefined && (await listCheckpoints(path)).includes(best.step);
+    await markBest(path, there ? best : undefined);
+  }
+
+  /** @throws TrainingError after too many in a row */
+  async #noteSkipped(progress: StepProgress): Promise<void> {
+    const { skipped, loss, gradientNorm } = progress;
+    const { run, onNotice } = this.#options;
+    // The step that was tried; the last good one has a row already.
+    const step = progress.step + 1;
+    onNotice(
+      `step ${step}: loss ${loss}, gradient norm ${gradientNorm}; update skipped (${skipped} in a row)`,
     );
-  const one = (name: string, layers: readonly Tensor[] = []) =>
-    layers.map((value, layer): [string, number] => [`moe/${name}/${layer}`, value.item()]);
-  return {
-    step: progress.step,
-    time: new Date().toISOString(),
-    "train/loss": progress.loss,
-    "train/aux_loss": report.auxLoss.item(),
-    "optim/gradient_norm": progress.gradientNorm,
-    "optim/learning_rate": progress.learningRate,
-    "throughput/tokens_per_second": Math.round(progress.tokensPerSecond),
-    ...Object.fromEntries([
-      ...each("load", report.load),
-      ...each("tokens_by_experts", report.served),
-      ...one("dropped_fraction", report.dropped),
-      ...one("router_entropy", report.routerEntropy),
-    ]),
-  };
+    await run.appendMetrics([skippedRow(step, skipped, this.#standing)]);
+    if (skipped >= MAX_SKIPS) throw await diverged(progress, this.#options);
+  }
+
+  async #writeReport(reason: StopReason): Promise<void> {
+    const { model, run, engine } = this.#options;
+    const state = {
+      steps: "finished",
+      patience: `finished early: no better for ${this.#evaluations.stale} evaluations`,
+      time: "finished: the time is used up",
+      interrupted: `stopped after step ${this.#at} of ${model.training.steps}`,
+    }[reason];
+    const about = [
+      ["engine", engine.engine.name],
+      ["state", state],
+    ] as const;
+    await run.writeReport(renderReport(await readReport(run.path, about)));
+  }
 }
 
 async function diverged(
@@ -230,46 +301,4 @@ async function diverged(
       ],
     ],
   );
-}
-
-/** Evaluates and samples from time to time; its programs are compiled once. */
-function createWriter(options: LoopOptions): {
-  write(state: TrainState, step: number): Promise<number>;
-} {
-  const { model, batches, engine, run } = options;
-  const evaluate = jit((weights: Weights, batch: TokenBatch) => model.evaluate(weights, batch), {
-    ...engine,
-    name: "evaluation",
-  });
-  const generator = createGenerator(model, options.tokenizer, engine);
-  return {
-    async write(state, step) {
-      const weights = weightsOf(state);
-      let total = 0;
-      let counted = 0;
-      for (const batch of batches.validation()) {
-        const { nats, count } = await evaluate(weights, tensorsOfBatch(batch, model));
-        total += nats.item();
-        counted += count.item();
-      }
-      const evalLoss = total / Math.max(1, counted);
-      let text = "";
-      const sampling = { tokens: 200, temperature: 0.7, topK: 0, topP: 0.95, seed: options.seed };
-      for await (const piece of generator.stream(weights, options.prompt, sampling)) text += piece;
-      const sample = options.prompt + text;
-      await run.appendMetrics([
-        { step, time: new Date().toISOString(), "eval/loss": evalLoss, sample },
-      ]);
-      options.onSample(step, sample, evalLoss);
-      return evalLoss;
-    },
-  };
-}
-
-async function writeReport({ run, engine }: LoopOptions, state: string): Promise<void> {
-  const about = [
-    ["engine", engine.engine.name],
-    ["state", state],
-  ] as const;
-  await run.writeReport(renderReport(await readReport(run.path, about)));
 }

@@ -8,16 +8,11 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { CheckpointError, type Fact } from "../core/errors.ts";
+import type { FileFacts } from "../files/hashed.ts";
 
 export const MANIFEST_FILE = "manifest.json";
 const FORMAT = "meshloom-checkpoint";
 const VERSION = 1;
-
-export interface FileFacts {
-  readonly bytes: number;
-  /** Hexadecimal. */
-  readonly sha256: string;
-}
 
 export interface Manifest {
   readonly step: number;
@@ -33,7 +28,8 @@ const schema = z.object({
   step: z.int().nonnegative(),
   info: z.record(z.string(), z.unknown()),
   files: z.record(
-    z.string(),
+    // A plain name: the manifest must not lead out of its folder.
+    z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/),
     z.object({ bytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
   ),
 });
@@ -72,16 +68,17 @@ export function parseManifest(text: string, where: string): Manifest {
   ]);
 }
 
+/** The checksum that `formatManifest` puts into a manifest with this body. */
+export function checksumOf(body: object): string {
+  return createHash("sha256").update(JSON.stringify(body)).digest("hex");
+}
+
 /** A complaint about a checkpoint on disk. */
 export function checkpointError(what: string, facts: readonly Fact[] = []): CheckpointError {
   return new CheckpointError("CHECKPOINT-01", `checkpoint: ${what}`, [
     ...facts,
     ["fix", "go on from another checkpoint of this run, or start again with another --out"],
   ]);
-}
-
-function checksumOf(body: object): string {
-  return createHash("sha256").update(JSON.stringify(body)).digest("hex");
 }
 
 /** JSON would turn NaN into null and drop functions; a resumed run would then differ silently. */

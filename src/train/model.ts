@@ -47,12 +47,20 @@ export interface ModelFacts {
 /** State of a decoder between tokens: a tree of tensors. */
 export type DecoderState = object;
 
+/** Settings of the sections `data` and `run` that belong to a preset. */
+export interface PresetDefaults {
+  readonly data?: { readonly name?: string; readonly tokenizer?: string };
+  readonly run?: { readonly prompt?: string };
+}
+
 /** A language model with its recipe, ready to be traced. */
 export interface LanguageModel {
   readonly preset: string;
   /** Everything that decides the model's form, saved with a run. */
   readonly model: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
+  /** What a run of the preset reads and shows where nothing else is said. */
+  readonly defaults?: PresetDefaults | undefined;
   /** Token ids lie in `[0, vocab)`. */
   readonly vocab: number;
   /** Fresh weights, traced. */
@@ -84,8 +92,6 @@ export interface LanguageModel {
 
 /** Settings that a user may change from the outside: what is absent stays the preset's. */
 export interface Overrides {
-  /** Parts of a configuration file; what else is here comes after it. */
-  readonly file?: ConfigFile | undefined;
   readonly layers?: number | undefined;
   readonly batch?: number | undefined;
   readonly length?: number | undefined;
@@ -102,12 +108,6 @@ export interface Overrides {
   readonly sharedExperts?: number | undefined;
   readonly grouping?: string | undefined;
   readonly capacityFactor?: number | undefined;
-}
-
-/** Some keys of a run's configuration, not yet checked. */
-export interface ConfigFile {
-  readonly model?: Readonly<Record<string, unknown>>;
-  readonly training?: Readonly<Record<string, unknown>>;
 }
 
 /** One model folder. `src/models/<name>/index.ts` exports it as `family`. */

@@ -1,9 +1,10 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DiskError, RunError } from "../core/errors.ts";
+import { DiskError, MeshloomError, RunError } from "../core/errors.ts";
 import { saveCheckpoint } from "./checkpoint.ts";
 import { openRun, type RunConfig } from "./run-folder.ts";
 
@@ -29,6 +30,29 @@ async function message(call: Promise<unknown>): Promise<string> {
 function row(step: number) {
   return { step, time: "2026-01-01T00:00:00.000Z", "train/loss": 5 - step / 10 };
 }
+
+describe("places that never answer", () => {
+  it.each(["run.lock", "config.json", "metrics.jsonl"])(
+    "a pipe in the place of %s is refused, not waited on",
+    async (name) => {
+      await (await openRun(folder, { resume: false, config })).close();
+      await rm(join(folder, name), { force: true });
+      execFileSync("mkfifo", [join(folder, name)]);
+      const error = await openRun(folder, { resume: true, config }).catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(MeshloomError);
+      expect((error as MeshloomError).message).toContain(join(folder, name));
+      expect((error as MeshloomError).message).toContain("no plain file");
+    },
+  );
+
+  it.runIf(existsSync("/proc/self"))("folders of /proc are refused", async () => {
+    for (const place of ["/proc/meshloom", "/proc/meshloom/run", "/proc/self/run"]) {
+      const opened = openRun(place, { resume: false, config });
+      await expect(opened).rejects.toThrow(DiskError);
+      await expect(openRun(place, { resume: true, config })).rejects.toThrow(RunError);
+    }
+  });
+});
 
 describe("openRun", () => {
   it("makes the folder, writes the config and lets go of the lock", async () => {

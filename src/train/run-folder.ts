@@ -3,15 +3,25 @@
  * lock while a process writes to it.
  */
 
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { RunError } from "../core/errors.ts";
+import { TOKENIZER_FILE } from "../data/tokenizers/open.ts";
 import { isOrphan, isTemporary, writeAtomically } from "../files/atomic.ts";
 import { diskError, ifPresent } from "../files/disk.ts";
-import { listCheckpoints, sweepLeftovers } from "./checkpoint.ts";
+import { makeFolder } from "../files/folder.ts";
+import { readSmall } from "../files/read.ts";
+import { listCheckpoints } from "./checkpoint.ts";
+import { type ConfigChange, changesBetween, isRecord, showValue } from "./config-changes.ts";
 import { LOCK_FILE, type Lock, takeLock } from "./lock.ts";
-import { appendMetrics, dropMetricsAfter, type MetricsRow, readMetrics } from "./metrics.ts";
+import {
+  appendMetrics,
+  dropMetricsAfter,
+  type MetricsRow,
+  readMetrics,
+  syncMetrics,
+} from "./metrics.ts";
+import { sweepLeftovers } from "./retention.ts";
 
 /** The resolved configuration, as sections of JSON values; `model` and `data` are compared on resume. */
 export type RunConfig = Readonly<Record<string, unknown>>;
@@ -20,14 +30,8 @@ export interface RunOptions {
   /** Go on with the run that is there; otherwise one that is there is refused. */
   readonly resume: boolean;
   readonly config: RunConfig;
-}
-
-/** A value that the resumed run has otherwise than the run had before. */
-export interface ConfigChange {
-  /** With dots, for example `optimizer.learningRate`. */
-  readonly key: string;
-  readonly before: unknown;
-  readonly now: unknown;
+  /** The text of `tokenizer.json`, for runs whose tokenizer is not bytes. */
+  readonly tokenizer?: string | undefined;
 }
 
 /** An open run. Only one process has it at a time; `close` lets it go. */
@@ -42,7 +46,9 @@ export interface RunFolder {
   /** Rows so far, for the report. */
   readMetrics(): Promise<MetricsRow[]>;
   /** Call it after loading the checkpoint of `step`, before the first new row. */
-  dropMetricsAfter(step: number): Promise<number>;
+  dropMetricsAfter(step: number, batches?: number): Promise<number>;
+  /** Brings the rows so far to the disk; for the moment before a checkpoint takes its place. */
+  syncMetrics(): Promise<void>;
   /** Writes `report.html` in the folder. */
   writeReport(html: string): Promise<void>;
   /** Safe to call twice. */
@@ -51,6 +57,8 @@ export interface RunFolder {
 
 const CONFIG_FILE = "config.json";
 const METRICS_FILE = "metrics.jsonl";
+/** Bytes. */
+const LARGEST_CONFIG = 2 ** 24;
 /** A checkpoint fits only the model it is of, and a data position only its data. */
 const FIXED_SECTIONS = ["model", "data"];
 
@@ -65,7 +73,7 @@ export async function openRun(folder: string, options: RunOptions): Promise<RunF
   // A mistyped --out must not leave an empty folder.
   if (options.resume && (await ifPresent(stat(folder))) === undefined) throw noRun(folder);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   } catch (cause) {
     throw diskError("run", folder, cause);
   }
@@ -85,7 +93,7 @@ async function openLocked(folder: string, options: RunOptions, lock: Lock): Prom
   // As JSON, since that is what is compared next time.
   const config = JSON.parse(JSON.stringify(options.config)) as RunConfig;
   await checkPresence(folder, options.resume, before !== undefined);
-  const changes = before === undefined ? [] : differences(before, config, "");
+  const changes = before === undefined ? [] : changesBetween(sections(before), sections(config));
   refuseOther(folder, changes);
 
   const notes = lock.takenFrom === undefined ? [] : [`took the lock of ${lock.takenFrom}`];
@@ -93,6 +101,9 @@ async function openLocked(folder: string, options: RunOptions, lock: Lock): Prom
   if (swept.length > 0) notes.push(`swept ${swept.join(", ")}`);
   const torn = await dropMetricsAfter(metricsPath, Infinity);
   if (torn > 0) notes.push(`dropped ${torn} torn lines of ${METRICS_FILE}`);
+  // Before the configuration: a folder that has one is a run, and must have all of it.
+  if (options.tokenizer !== undefined)
+    await writeAtomically(join(folder, TOKENIZER_FILE), options.tokenizer);
   await writeAtomically(configPath, `${JSON.stringify(config, null, 2)}\n`);
   return {
     path: folder,
@@ -101,7 +112,8 @@ async function openLocked(folder: string, options: RunOptions, lock: Lock): Prom
     notes,
     appendMetrics: (rows) => appendMetrics(metricsPath, rows),
     readMetrics: () => readMetrics(metricsPath),
-    dropMetricsAfter: (step) => dropMetricsAfter(metricsPath, step),
+    dropMetricsAfter: (step, batches) => dropMetricsAfter(metricsPath, step, batches),
+    syncMetrics: () => syncMetrics(metricsPath),
     writeReport: (html) => writeAtomically(join(folder, "report.html"), html),
     close: () => lock.release(),
   };
@@ -121,12 +133,14 @@ async function sweepFiles(folder: string): Promise<string[]> {
 }
 
 async function readConfig(path: string): Promise<RunConfig | undefined> {
-  const text = await ifPresent(readFile(path, "utf8"));
-  if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as RunConfig;
+    const text = await ifPresent(readSmall(path, LARGEST_CONFIG));
+    if (text === undefined) return undefined;
+    const config: unknown = JSON.parse(text);
+    if (isRecord(config)) return config;
+    throw new SyntaxError("it is no JSON object");
   } catch (cause) {
-    throw new RunError("RUN-01", `run: ${path} is not JSON.`, [
+    throw new RunError("RUN-01", `run: ${path} cannot be read.`, [
       ["cause", (cause as Error).message],
       ["fix", "put back the file as the run wrote it, or choose another folder with --out"],
     ]);
@@ -145,7 +159,8 @@ async function checkPresence(folder: string, resume: boolean, there: boolean): P
   if (resume && !there) throw noRun(folder);
 }
 
-function noRun(folder: string): RunError {
+/** There is nothing to resume. */
+export function noRun(folder: string): RunError {
   return new RunError("RUN-01", `run: ${folder} has no run to resume.`, [
     ["missing", join(folder, CONFIG_FILE)],
     ["fix", "check --out, or leave out --resume to start a new run"],
@@ -160,26 +175,14 @@ function refuseOther(folder: string, changes: readonly ConfigChange[]): void {
   if (first === undefined) return;
   const section = first.key.split(".")[0];
   throw new RunError("RUN-01", `run: ${folder} is a run with another ${section} configuration.`, [
-    ...other.map(({ key, before, now }) => [key, `was ${show(before)}, now ${show(now)}`] as const),
+    ...other.map(
+      ({ key, before, now }) => [key, `was ${showValue(before)}, now ${showValue(now)}`] as const,
+    ),
     ["fix", "give the same values as before, or start a new run with another --out"],
   ]);
 }
 
-/** Leaves that differ, as dotted keys; lists are compared whole. */
-function differences(before: unknown, now: unknown, key: string): ConfigChange[] {
-  if (!isRecord(before) || !isRecord(now)) {
-    return isDeepStrictEqual(before, now) ? [] : [{ key, before, now }];
-  }
-  const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
-  return [...keys].flatMap((name) =>
-    differences(before[name], now[name], key === "" ? name : `${key}.${name}`),
-  );
-}
-
-function show(value: unknown): string {
-  return value === undefined ? "not set" : JSON.stringify(value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** Without what follows from the other sections. */
+function sections({ differences: _, ...others }: RunConfig): RunConfig {
+  return others;
 }

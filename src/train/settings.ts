@@ -203,8 +203,9 @@ const schedules = z.discriminatedUnion("name", [
 ]);
 
 const training: z.ZodType<TrainingSettings> = z.strictObject({
-  batch: count,
-  length: count,
+  // Far above any run; a damaged file must not ask for all memory.
+  batch: count.max(2 ** 24),
+  length: count.max(2 ** 24),
   steps: count,
   optimizer: z.union([
     z.enum(["sgd", "adam", "adamw", "adafactor", "lion", "muon", "shampoo"]),
@@ -254,7 +255,7 @@ const OVERRIDABLE = [
 ] as const satisfies readonly (keyof Overrides & keyof TrainingSettings)[];
 
 /**
- * A preset's settings, then those of a file, then those given one by one.
+ * A preset's settings, then those given one by one.
  *
  * @param of - whose settings they are, `a GLaM`
  * @throws ConfigError as `readTrainingSettings`
@@ -268,6 +269,6 @@ export function overrideTraining(
     const value = overrides[key];
     return value === undefined ? [] : [[key, value] as const];
   });
-  const merged = { ...preset, ...overrides.file?.training, ...Object.fromEntries(given) };
+  const merged = { ...preset, ...Object.fromEntries(given) };
   return readTrainingSettings(merged, of);
 }

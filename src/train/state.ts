@@ -1,6 +1,6 @@
 /** @file A train state as named tensors of a checkpoint, and back. */
 
-import { CheckpointError } from "../core/errors.ts";
+import { CheckpointError, type Fact } from "../core/errors.ts";
 import { sameDims, showAval } from "../core/shape.ts";
 import { stored } from "../core/tensor.ts";
 import { namedLeaves, withLeaves } from "../core/tree.ts";
@@ -16,11 +16,15 @@ export function tensorsOf(state: object): readonly NamedTensor[] {
   }));
 }
 
+/** Problems that an error lists one by one. */
+const MOST_LISTED = 10;
+
 /**
  * The state of form `like`, filled with a checkpoint's tensors.
  *
  * @param where - names the checkpoint in errors
- * @throws CheckpointError when a tensor is missing, of another form, or unknown: the checkpoint is of another model
+ * @throws CheckpointError listing tensors that are missing, of another form, or unknown: the
+ *   checkpoint is of another model
  */
 export function stateFrom<S extends object>(
   like: S,
@@ -28,31 +32,41 @@ export function stateFrom<S extends object>(
   where: string,
 ): S {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const wanted = namedLeaves(like, "state");
-  const filled = wanted.map(({ path, leaf }) => {
+  const problems: Fact[] = [];
+  const filled = namedLeaves(like, "state").map(({ path, leaf }) => {
     const tensor = byName.get(path);
-    if (tensor === undefined)
-      throw foreign(where, `it has no tensor "${path}"`, showAval(leaf.aval));
-    if (tensor.dtype !== leaf.dtype || !sameDims(tensor.dims, leaf.dims)) {
-      throw foreign(
-        where,
-        `"${path}" is ${tensor.dtype}[${tensor.dims.join(", ")}]`,
-        showAval(leaf.aval),
-      );
-    }
     byName.delete(path);
+    if (tensor === undefined) {
+      problems.push(["missing", `"${path}", which is ${showAval(leaf.aval)} here`]);
+      return leaf;
+    }
+    if (tensor.dtype !== leaf.dtype || !sameDims(tensor.dims, leaf.dims)) {
+      problems.push([
+        "misshapen",
+        `"${path}" is ${showForm(tensor)}, but ${showAval(leaf.aval)} here`,
+      ]);
+      return leaf;
+    }
     return stored(leaf.aval, tensor.data);
   });
-  const [extra] = byName.keys();
-  if (extra !== undefined) throw foreign(where, `it has a tensor "${extra}"`, "no such tensor");
+  for (const tensor of byName.values()) {
+    problems.push(["unknown", `"${tensor.name}", ${showForm(tensor)}`]);
+  }
+  if (problems.length > 0) throw foreign(where, problems);
   return withLeaves(like, filled);
 }
 
-function foreign(where: string, has: string, expected: string): CheckpointError {
+function showForm({ dtype, dims }: NamedTensor): string {
+  return `${dtype}[${dims.join(", ")}]`;
+}
+
+function foreign(where: string, problems: readonly Fact[]): CheckpointError {
+  const more = problems.length - MOST_LISTED;
+  const rest: Fact[] = more > 0 ? [["and", `${more} more`]] : [];
   return new CheckpointError("CHECKPOINT-01", "checkpoint: it is of another model.", [
     ["checkpoint", where],
-    ["found", has],
-    ["expected", expected],
+    ...problems.slice(0, MOST_LISTED),
+    ...rest,
     ["fix", "resume with the run's own preset and sizes, or start a new run with --out"],
   ]);
 }

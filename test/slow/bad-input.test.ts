@@ -17,7 +17,13 @@ const CHECKPOINTS = ["00000004", "00000006"].flatMap((step) => [
   `checkpoints/${step}/state.safetensors`,
 ]);
 const TEN = Array.from({ length: 10 }, (_, i) => i + 1);
-const WHOLE = [...CHECKPOINTS, "config.json", "metrics.jsonl", "report.html"];
+const WHOLE = [
+  ...CHECKPOINTS,
+  "checkpoints/best.json",
+  "config.json",
+  "metrics.jsonl",
+  "report.html",
+];
 
 beforeAll(async () => {
   base = await mkdtemp(join(tmpdir(), "meshloom-bad-"));
@@ -74,10 +80,11 @@ describe("a folder that has a run", () => {
     const other = ["train", "glam-nano", "--out", run, "--resume"];
     const lines = (await ending(...other)).split("\n");
     expect(lines.slice(0, 2)).toEqual([
-      "exit 1",
-      "run: $/run is a run with another model configuration.",
+      "exit 2",
+      "config: $/run/config.json is of another preset.",
     ]);
-    expect(lines.at(-1)).toMatch(/^ {2}fix +give the same values as before, .* \[RUN-01\]$/);
+    const router = await ending(...train(run, 8), "--resume", "--router", "switch-top1");
+    expect(router).toContain("exit 1\nrun: $/run is a run with another model configuration.\n");
     const files = WHOLE.map((name) => readFile(join(run, name), "utf8"));
     const before = WHOLE.map((name) => readFile(join(made, name), "utf8"));
     expect(await Promise.all(files)).toEqual(await Promise.all(before));
@@ -137,7 +144,7 @@ describe("a damaged checkpoint", () => {
     expect((await meshloom(...words, "--resume")).code).toBe(0);
     const { step, warnings } = await loadCheckpoint(run, "latest");
     expect([step, warnings]).toEqual([5, []]);
-    expect(filesOf(run).filter((name) => name.startsWith("checkpoints/"))).toHaveLength(4);
+    expect(filesOf(run).filter((name) => name.startsWith("checkpoints/"))).toHaveLength(5);
   });
 
   it("that is the only one stops the run", async () => {
@@ -149,6 +156,7 @@ describe("a damaged checkpoint", () => {
       training.steps was 6, now 8
       glam-pico: 39.33K parameters, 31.14K used by each token
       training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
+      training.steps: 8 (preset 100)
       data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/run
       checkpoint: no checkpoint in $/run/checkpoints verifies.
         tried    passed over step 6: checkpoint: $/run/checkpoints/00000006/state.safetensors has changed since it was written.
@@ -176,11 +184,11 @@ describe("a damaged checkpoint", () => {
       training.steps was 6, now 8
       glam-pico: 39.33K parameters, 31.14K used by each token
       training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
+      training.steps: 8 (preset 100)
       data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/run
       checkpoint: it is of another model.
         checkpoint    $/run, step 6
-        found         "params/embedding" is float32[128, 32]
-        expected      float32[vocab 256, embed 32]
+        misshapen     "params/embedding" is float32[128, 32], but float32[vocab 256, embed 32] here
         fix           resume with the run's own preset and sizes, or start a new run with --out    [CHECKPOINT-01]"
     `);
     expect(filesOf(run)).toEqual(WHOLE);
@@ -198,6 +206,8 @@ describe("a loss that is not finite", () => {
       "exit 1
       glam-pico: 39.33K parameters, 31.14K used by each token
       training: adafactor; inverse square root 1e+30, from step 100; global-norm at most 1
+      training.steps: 40 (preset 100)
+      training.learningRate: 1e+30 (preset 0.02)
       data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/diverged
       train: 10 steps in a row were not finite; stopped.
         last loss        …
@@ -245,15 +255,21 @@ describe.skipIf(skipped !== undefined)(
 
     it("while saving leaves the checkpoints before, and the run goes on after", async () => {
       const out = join(disk, "run");
-      expect(await ending(...train(out))).toMatchInlineSnapshot(`
-        "exit 1
-        glam-pico: 39.33K parameters, 31.14K used by each token
-        training: adafactor; inverse square root 0.02, from step 100; global-norm at most 1
-        data: moby-dick, 1.15M byte tokens, licence: public domain (data: ODC-PDDL-1.0, contents: CC0-1.0); run folder: $/disk/run
-        checkpoint: cannot write $/disk/run/checkpoints/00000004: the disk is full.
-          cause    ENOSPC: no space left on device, write
-          fix      free some space or choose another folder with --out, then go on with --resume    [DISK-01]"
-      `);
+      const said = await ending(...train(out));
+      const [four, six] = ["00000004", "00000006"].map(
+        (step) => `cannot write $/disk/run/checkpoints/${step}: the disk has too little space.`,
+      );
+      expect(said).toContain(`step 4 is not saved: checkpoint: ${four}\n`);
+      expect(said).toMatch(/^exit 1\n/);
+      const last = said.slice(said.lastIndexOf("\ncheckpoint: ") + 1);
+      expect(last.replace(/\d+(\.\d+)? KiB/g, "… KiB")).toBe(
+        [
+          `checkpoint: ${six}`,
+          "  needs    … KiB",
+          "  free     … KiB",
+          "  fix      free some space or choose another folder with --out, then go on with --resume    [DISK-01]",
+        ].join("\n"),
+      );
       expect(filesOf(out)).toEqual([
         "checkpoints/00000002/manifest.json",
         "checkpoints/00000002/state.safetensors",

@@ -93,6 +93,7 @@ describe("an undisturbed run", () => {
       "checkpoints/00000055/state.safetensors",
       "checkpoints/00000060/manifest.json",
       "checkpoints/00000060/state.safetensors",
+      "checkpoints/best.json",
       "config.json",
       "metrics.jsonl",
       "report.html",

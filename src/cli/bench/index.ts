@@ -19,13 +19,9 @@ export const BENCHES: CommandList = {
     summary: "Time how long a training step takes to compile",
     load: () => import("./compile.ts"),
   },
-  data: {
-    summary: "Time encoding a corpus and making batches, and how long steps wait for them",
-    load: () => import("./data.ts"),
-  },
-  baselines: {
-    summary: "Bits per byte of n-gram models, gzip, brotli and xz on held-out text",
-    load: () => import("./baselines.ts"),
+  checkpoint: {
+    summary: "Time the writing of checkpoints against cp, and what it costs training steps",
+    load: () => import("./checkpoint.ts"),
   },
   "compile-once": {
     summary: "Compile a training step once; `bench compile` times this",

@@ -106,20 +106,19 @@ function languageModel(
 
 function withOverrides(preset: string, overrides: Overrides): LanguageModel {
   const { model, training } = presetByName(preset);
-  const base = { ...model, ...overrides.file?.model };
   const { layers, grouping, capacityFactor } = overrides;
   const router = overrides.router === undefined ? undefined : parseRouter(overrides.router);
   return languageModel(
     preset,
     readModel({
-      ...base,
-      layers: layers ?? base.layers,
-      router: router?.name ?? base.router,
-      routerOptions: router?.options ?? base.routerOptions,
-      grouping: grouping === undefined ? base.grouping : parseGrouping(grouping),
-      capacityFactor: capacityFactor ?? base.capacityFactor,
-      dropless: overrides.dropless === true || base.dropless,
-      sharedExperts: overrides.sharedExperts ?? base.sharedExperts,
+      ...model,
+      layers: layers ?? model.layers,
+      router: router?.name ?? model.router,
+      routerOptions: router?.options ?? model.routerOptions,
+      grouping: grouping === undefined ? model.grouping : parseGrouping(grouping),
+      capacityFactor: capacityFactor ?? model.capacityFactor,
+      dropless: overrides.dropless === true || model.dropless,
+      sharedExperts: overrides.sharedExperts ?? model.sharedExperts,
     }),
     overrideTraining(training, overrides, OWNER),
   );

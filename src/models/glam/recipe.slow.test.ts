@@ -9,6 +9,7 @@ import { differs, drawnIds, filled, numbers } from "../../testing/tensors.ts";
 import type { LanguageModel, TokenBatch } from "../../train/model.ts";
 import type { OptimizerSettings } from "../../train/settings.ts";
 import type { TrainState } from "../../train/step.ts";
+import { presetByName } from "./config.ts";
 import { family } from "./index.ts";
 
 const onnx = await createOnnxEngine();
@@ -20,6 +21,17 @@ const begin = (model: LanguageModel): Promise<TrainState> =>
   jit((key: random.Key) => model.initial(key), settings)(random.key(1));
 const stepOf = (model: LanguageModel) =>
   jit((state: TrainState, batch: TokenBatch) => model.step(state, batch), settings);
+
+/** A small GLaM, changed. */
+function opened(model: object, training: object): LanguageModel {
+  const preset = presetByName("glam-pico");
+  const sizes = { batch: BATCH, length: LENGTH };
+  return family.restore(
+    preset.name,
+    { ...preset.model, ...model },
+    { ...preset.training, ...sizes, ...training },
+  );
+}
 
 /** Rows have from no to all of their targets. */
 const BATCH_WITH_GAPS: TokenBatch = {
@@ -33,15 +45,10 @@ const BATCH_WITH_GAPS: TokenBatch = {
 
 describe("micro-batches", () => {
   const open = (microBatches: number, experts: number) =>
-    family.open("glam-pico", {
-      file: {
-        model: { ...SMALL, experts },
-        training: { optimizer: "sgd", schedule: "constant", clip: 1000, learningRate: 1 },
-      },
-      batch: BATCH,
-      length: LENGTH,
-      microBatches,
-    });
+    opened(
+      { ...SMALL, experts },
+      { optimizer: "sgd", schedule: "constant", clip: 1000, learningRate: 1, microBatches },
+    );
 
   test.each([2, 4, 8])("%d of them are the batch, however unequal their tokens", async (count) => {
     const [whole, pieces] = [open(1, 0), open(count, 0)];
@@ -80,14 +87,9 @@ const RATES: readonly (readonly [OptimizerSettings, number])[] = [
 
 describe("the loss of one batch falls", () => {
   test.each(RATES)("by half with %j", async (optimizer, learningRate) => {
-    const training = { optimizer, schedule: { name: "wsd" }, warmup: 3, ema: 0.9 };
-    const model = family.open("glam-pico", {
-      file: { model: { ...SMALL, experts: 4 }, training },
-      batch: BATCH,
-      length: LENGTH,
-      steps: 60,
-      learningRate,
-    });
+    const schedule = { name: "wsd" };
+    const training = { optimizer, schedule, warmup: 3, ema: 0.9, steps: 60, learningRate };
+    const model = opened({ ...SMALL, experts: 4 }, training);
     const step = stepOf(model);
     let state = await begin(model);
     const losses: number[] = [];

@@ -5,16 +5,23 @@ import { CAPACITY_RULES, GROUPINGS } from "../../nn/index.ts";
 import { readStrict } from "../../train/strict.ts";
 import { type GlamConfig, routerFor } from "./config.ts";
 
-const count = z.int().positive();
+/** Far above any model; a damaged file must not ask for all memory before it is seen to be one. */
+const count = z
+  .int()
+  .positive()
+  .max(2 ** 24);
 
 const model: z.ZodType<GlamConfig> = z.strictObject({
-  layers: count,
+  layers: z.int().positive().max(4096),
   embed: count,
   mlp: count,
   head: count,
   dim: count,
   vocab: count,
-  experts: z.int().nonnegative(),
+  experts: z
+    .int()
+    .nonnegative()
+    .max(2 ** 16),
   router: z.string(),
   routerOptions: z.record(z.string(), z.unknown()), // each rule knows its own
   grouping: z.enum(GROUPINGS),

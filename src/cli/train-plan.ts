@@ -1,0 +1,157 @@
+/** @file What a training run is made of, put together from the command line before any folder is made. */
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ConfigError, UsageError } from "../core/errors.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { noticesOf, openTrainingData, type TrainingData } from "../data/training-data.ts";
+import type { Engine } from "../engines/engine.ts";
+import { createOnnxEngine } from "../engines/onnx/onnx.ts";
+import { referenceEngine } from "../engines/reference/reference.ts";
+import type { Weights } from "../train/model.ts";
+import { readRun } from "../train/open-run.ts";
+import {
+  type ConfigFile,
+  type ResolvedConfig,
+  readConfigFile,
+  resolveConfig,
+} from "../train/run-config.ts";
+import { noRun, type RunConfig } from "../train/run-folder.ts";
+import { tokenizerOfRun } from "../train/run-tokenizer.ts";
+import { weightsOf } from "../train/step.ts";
+import type { CommandContext } from "./context.ts";
+import { showEncoding } from "./encoding.ts";
+import { settingsFrom } from "./train-options.ts";
+import { versionFacts } from "./version.ts";
+
+/** The options that say where a configuration comes from, beside the settings themselves. */
+export interface Choices {
+  readonly preset: string | undefined;
+  readonly out: string | undefined;
+  readonly resume: boolean;
+  readonly config: string | undefined;
+  readonly set: readonly string[];
+  readonly init: string | undefined;
+}
+
+export interface TrainPlan {
+  readonly config: ResolvedConfig;
+  /** What `config.json` of the run holds. */
+  readonly saved: RunConfig;
+  readonly tokenizer: Tokenizer;
+  /** Open; the caller closes it. */
+  readonly data: TrainingData;
+  readonly engine: { readonly engine: Engine; readonly threads: number };
+  /** Weights of another run to start from. */
+  readonly initial: Weights | undefined;
+  /** Lines for the user. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * All that can be wrong with a command line is found here.
+ *
+ * @throws ConfigError for keys and values, DataError for the corpus, RunError for the runs named
+ */
+export async function planTraining(
+  options: Choices & Parameters<typeof settingsFrom>[0],
+  context: CommandContext,
+): Promise<TrainPlan> {
+  const file = await baseOf(options);
+  const config = await resolveConfig(options.preset, file, settingsFrom(options, options.set));
+  const { model, data, run } = config;
+  const reading = { field: data.field, separator: data.separator ?? undefined };
+  const tokenizer = await tokenizerOfRun({
+    ...reading,
+    ...{ tokenizer: data.tokenizer, data: data.name, vocab: model.vocab },
+    resumed: options.resume ? options.out : undefined,
+    onNotice: context.log,
+  });
+  const notes: string[] = [];
+  let initial: Weights | undefined;
+  if (options.init !== undefined) {
+    const { state, step, warnings } = await readRun(options.init);
+    initial = weightsOf(state);
+    notes.push(...warnings, `starts from the weights of ${options.init}, step ${step}`);
+  }
+  const engine = run.engine === "onnx" ? await createOnnxEngine() : referenceEngine;
+  const { batch, length } = model.training;
+  const encoding = showEncoding(context);
+  const opened = await openTrainingData({
+    ...reading,
+    ...{ data: data.name, onInvalid: data.invalid, packed: data.packed, seed: data.seed },
+    ...{ tokenizer, vocab: model.vocab, batch, length },
+    onProgress: encoding.onProgress,
+    onNotice: context.log,
+  }).finally(encoding.end);
+  notes.push(...noteOtherData(file, data.name, opened), ...noticesOf(opened));
+  return {
+    config,
+    saved: savedConfig(config, tokenizer, opened),
+    data: opened,
+    tokenizer,
+    engine: { engine, threads: run.threads },
+    initial,
+    notes,
+  };
+}
+
+/** The file under the settings: what `--config` names, or the configuration of the run to resume. */
+async function baseOf(options: Choices): Promise<ConfigFile | undefined> {
+  const { out, resume, config, preset } = options;
+  if (config !== undefined) {
+    const file = await readConfigFile(config);
+    if (file !== undefined) return file;
+    throw new ConfigError("CONFIG-01", `config: there is no file ${config}.`, [
+      ["fix", "give a JSON file of the form of a run's config.json"],
+    ]);
+  }
+  if (preset === undefined && !resume) {
+    throw new UsageError("USAGE-01", "train: <preset> is missing.", [
+      ["preset", "model, sizes and recipe together, e.g. glam-nano"],
+      ["or", "--config with a file, or --out with the folder of a run and --resume"],
+    ]);
+  }
+  if (!resume || out === undefined) return undefined;
+  const file = await readConfigFile(join(out, "config.json"));
+  if (file === undefined && preset === undefined) throw noRun(out);
+  return file;
+}
+
+/** A configuration gives the same run again only over the same text. */
+function noteOtherData(file: ConfigFile | undefined, name: string, data: TrainingData): string[] {
+  const saved = file?.content["data"] as { name?: unknown; sha256?: unknown } | undefined;
+  const changed = saved?.name === name && saved.sha256 !== undefined;
+  return changed && saved.sha256 !== data.sha256
+    ? [`${name} is not the text that ${file?.path} was saved with`]
+    : [];
+}
+
+/** What `config.json` holds: a `--config` file for the same run again, and facts about its data. */
+function savedConfig(
+  config: ResolvedConfig,
+  tokenizer: Tokenizer,
+  { sha256 }: TrainingData,
+): RunConfig {
+  const { preset, family, model, data, run, differences } = config;
+  const { batch, length } = model.training;
+  return {
+    preset,
+    family,
+    model: model.model,
+    training: model.training,
+    data: {
+      ...data,
+      sha256,
+      vocab: tokenizer.vocab,
+      fingerprint: tokenizer.fingerprint(),
+      length,
+      batch,
+    },
+    run,
+    differences: Object.fromEntries(
+      differences.map(({ key, before, now }) => [key, { preset: before, run: now }]),
+    ),
+    meshloom: versionFacts(fileURLToPath(new URL("../../", import.meta.url))).version,
+  };
+}
