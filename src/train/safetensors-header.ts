@@ -33,20 +33,30 @@ export const METADATA_KEY = "__metadata__";
 const LENGTH_BYTES = 8;
 const LARGEST_HEADER = 100_000_000;
 
+/** Bytes from the start of a file that `bytes` must hold, so that `readHeader` can read its header. */
+export function bytesToHeaderEnd(bytes: Uint8Array, where: string, fileBytes: number): number {
+  return LENGTH_BYTES + headerLength(bytes, where, fileBytes);
+}
+
 /**
- * @param bytes - the whole file
+ * @param bytes - the whole file, or its start up to the end of the header
  * @param where - its path, for errors
+ * @param fileBytes - length of the whole file
  * @throws CheckpointError naming the file, and the tensor where there is one
  */
-export function readHeader(bytes: Uint8Array, where: string): SafetensorsHeader {
-  const length = headerLength(bytes, where);
+export function readHeader(
+  bytes: Uint8Array,
+  where: string,
+  fileBytes: number = bytes.length,
+): SafetensorsHeader {
+  const length = headerLength(bytes, where, fileBytes);
   const dataStart = LENGTH_BYTES + length;
   const record = parseHeader(bytes.subarray(LENGTH_BYTES, dataStart), where);
   const metadata = readMetadata(record[METADATA_KEY], where);
   const entries = Object.entries(record)
     .filter(([name]) => name !== METADATA_KEY)
     .map(([name, value]) => readEntry(name, value, where));
-  checkCover(entries, bytes.length - dataStart, where);
+  checkCover(entries, fileBytes - dataStart, where);
   return { entries, metadata, dataStart };
 }
 
@@ -63,7 +73,7 @@ export function damaged(where: string, what: string, facts: readonly Fact[] = []
   ]);
 }
 
-function headerLength(bytes: Uint8Array, where: string): number {
+function headerLength(bytes: Uint8Array, where: string, fileBytes: number): number {
   if (bytes.length < LENGTH_BYTES) {
     throw damaged(where, `${bytes.length} bytes are too few for a header length.`);
   }
@@ -72,10 +82,10 @@ function headerLength(bytes: Uint8Array, where: string): number {
   if (length > LARGEST_HEADER) {
     throw damaged(where, `its header claims ${length} bytes; the format allows 100 MB.`);
   }
-  if (Number(length) > bytes.length - LENGTH_BYTES) {
+  if (Number(length) > fileBytes - LENGTH_BYTES) {
     throw damaged(where, "it ends inside the header.", [
       ["header", `${length} bytes`],
-      ["file", `${bytes.length} bytes`],
+      ["file", `${fileBytes} bytes`],
     ]);
   }
   return Number(length);
