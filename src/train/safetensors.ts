@@ -10,11 +10,15 @@ import {
   type TensorEntry,
 } from "./safetensors-header.ts";
 
-/** A whole logical tensor with its path, for example `layers/3/attention/query`. */
-export interface NamedTensor {
+/** Name and form of a tensor in a file. */
+export interface NamedForm {
   readonly name: string;
   readonly dtype: DType;
   readonly dims: readonly number[];
+}
+
+/** A whole logical tensor with its path, for example `layers/3/attention/query`. */
+export interface NamedTensor extends NamedForm {
   /** Row-major elements, as many as `dims` say. */
   readonly data: TypedArray;
 }
@@ -38,11 +42,25 @@ export function safetensorsChunks(
 ): Uint8Array[] {
   checkTensors(tensors);
   const placed = tensors.toSorted((a, b) => dtypeFacts(b.dtype).bytes - dtypeFacts(a.dtype).bytes);
-  const begins = new Map<NamedTensor, number>();
+  return [headerOf(tensors, placed, metadata), ...placed.map((tensor) => bytesOf(tensor.data))];
+}
+
+/**
+ * The bytes before the first tensor.
+ *
+ * @param tensors - in the order in which the header names them
+ * @param placed - the same tensors, in the order in which they lie in the file
+ */
+export function headerOf<T extends NamedForm>(
+  tensors: readonly T[],
+  placed: readonly T[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const begins = new Map<T, number>();
   let at = 0;
   for (const tensor of placed) {
     begins.set(tensor, at);
-    at += tensor.data.byteLength;
+    at += bytesIn(tensor);
   }
   // Written by hand, since an object would reorder names such as "10".
   const entries = tensors.map((tensor) => {
@@ -50,12 +68,17 @@ export function safetensorsChunks(
     return `${JSON.stringify(tensor.name)}:${JSON.stringify({
       dtype: dtypeFacts(tensor.dtype).safetensors,
       shape: tensor.dims,
-      data_offsets: [begin, begin + tensor.data.byteLength],
+      data_offsets: [begin, begin + bytesIn(tensor)],
     })}`;
   });
   const about = Object.keys(metadata).length > 0;
   if (about) entries.unshift(`"${METADATA_KEY}":${JSON.stringify(metadata)}`);
-  return [headerBytes(`{${entries.join(",")}}`), ...placed.map((tensor) => bytesOf(tensor.data))];
+  return headerBytes(`{${entries.join(",")}}`);
+}
+
+/** Bytes of a tensor of this form. */
+export function bytesIn({ dims, dtype }: Pick<NamedForm, "dims" | "dtype">): number {
+  return countOf(dims) * dtypeFacts(dtype).bytes;
 }
 
 /** `safetensorsChunks` in one array. */
@@ -118,7 +141,7 @@ function checkTensors(tensors: readonly NamedTensor[]): void {
     if (name === METADATA_KEY) throw fail("has a reserved name.", "rename it");
     if (names.has(name)) throw fail("is there twice.", "give each tensor a name of its own");
     names.add(name);
-    const needed = countOf(dims) * dtypeFacts(dtype).bytes;
+    const needed = bytesIn({ dims, dtype });
     if (data.byteLength !== needed) {
       throw fail(
         `has ${data.byteLength} bytes; ${dtype}[${dims.join(", ")}] needs ${needed}.`,
