@@ -28,6 +28,7 @@ const LAYERS = [
   "data",
   "train",
   "watch",
+  "exchange",
   "signal",
   "models",
   "bench",
@@ -115,7 +116,9 @@ function broken({ from, to, kind }: Import): string | undefined {
     return "optim and data do not know each other";
   if (other === "models" && kind === "static") return "a model is found by scanning, not by name";
   if (other === "models")
-    return ["train", "cli"].includes(own) ? undefined : "only train and cli load models";
+    return ["train", "exchange", "cli"].includes(own)
+      ? undefined
+      : "only train, exchange and cli load models";
   return rank <= LAYERS.indexOf(own) ? undefined : `${own} stands below ${other}`;
 }
 
@@ -180,7 +183,9 @@ describe("imports", () => {
     ["train/x.ts", "data/y.ts", "static", undefined],
     ["repro/x.ts", "models/y.ts", "static", "a model is found by scanning, not by name"],
     ["train/x.ts", "models/y.ts", "dynamic", undefined],
-    ["nn/x.ts", "models/y.ts", "dynamic", "only train and cli load models"],
+    ["exchange/x.ts", "models/y.ts", "dynamic", undefined],
+    ["train/x.ts", "exchange/y.ts", "static", "train stands below exchange"],
+    ["nn/x.ts", "models/y.ts", "dynamic", "only train, exchange and cli load models"],
     ["models/a/x.ts", "models/a/y.ts", "static", undefined],
     ["testing/x.ts", "engines/y.ts", "static", undefined],
     ["testing/x.ts", "nn/y.ts", "static", "testing imports only what stands below nn"],

@@ -88,10 +88,7 @@ async function sweep(place: string): Promise<void> {
 
 /** Folders cannot replace one another in one call, so an old one steps aside first. */
 async function putInPlace(temporary: string, place: string): Promise<void> {
-  const aside = join(
-    dirname(place),
-    temporaryName(basename(place)).replace(".tmp-", ASIDE),
-  );
+  const aside = join(dirname(place), temporaryName(basename(place)).replace(".tmp-", ASIDE));
   const had = await ifPresent(rename(place, aside).then(() => true));
   try {
     await rename(temporary, place);

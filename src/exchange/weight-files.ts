@@ -81,7 +81,9 @@ async function filesOf(folder: string): Promise<{
       `${folder} has no weights.`,
       [
         ["missing", `${WEIGHTS_FILE}, or ${INDEX_FILE} with its shards`],
-        ...(pickled.length === 0 ? [] : [["found", `${some(pickled)}, which is not read`] as const]),
+        ...(pickled.length === 0
+          ? []
+          : [["found", `${some(pickled)}, which is not read`] as const]),
       ],
       pickled.length === 0
         ? COPY_AGAIN

@@ -1,7 +1,6 @@
 /** @file A model's weights from a Hub checkpoint, and the tensors of a checkpoint from weights. */
 
-import { sizeOf } from "../core/shape.ts";
-import { aval, sameDims } from "../core/shape.ts";
+import { aval, sameDims, sizeOf } from "../core/shape.ts";
 import { stored, type Tensor } from "../core/tensor.ts";
 import { namedLeaves, withLeaves } from "../core/tree.ts";
 import type { LanguageModel, Weights } from "../train/model.ts";

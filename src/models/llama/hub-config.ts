@@ -60,7 +60,7 @@ const KEYS = {
   num_experts_per_tok: maybe(count),
   router_aux_loss_coef: maybe(z.number().nonnegative()),
   partial_rotary_factor: maybe(z.number()),
-  quantization_config: z.unknown(),
+  quantization_config: maybe(z.unknown()),
 } as const;
 
 const schema = z.looseObject(KEYS);

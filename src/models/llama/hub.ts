@@ -5,8 +5,8 @@
  * positions pair element i of a head with element i + dim/2 in both, so queries and keys need no reordering.
  */
 
-import { countOf } from "../../train/safetensors-header.ts";
 import type { HubForm, HubTensor, WeightForm } from "../../exchange/hub-form.ts";
+import { countOf } from "../../train/safetensors-header.ts";
 import { readHubConfig, writeHubConfig } from "./hub-config.ts";
 import { readModel } from "./schema.ts";
 
