@@ -6,14 +6,14 @@
  * becomes infinite, which `narrow` counts.
  */
 
-import { type DType, viewOf } from "../core/dtype.ts";
+import { viewOf } from "../core/dtype.ts";
 import { fromHalf, toHalf } from "../core/half.ts";
 
 /** Dtypes in which checkpoints hold weights. */
 export const WEIGHT_DTYPES = ["float32", "bfloat16", "float16"] as const;
 export type WeightDType = (typeof WEIGHT_DTYPES)[number];
 
-export function isWeightDType(dtype: DType): dtype is WeightDType {
+export function isWeightDType(dtype: string): dtype is WeightDType {
   return WEIGHT_DTYPES.some((known) => known === dtype);
 }
 

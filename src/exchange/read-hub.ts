@@ -16,6 +16,7 @@ import { readWeights } from "./weights.ts";
 export interface HubFolder {
   readonly path: string;
   readonly config: JsonObject;
+  readonly family: string;
   readonly form: HubForm;
   readonly model: LanguageModel;
   readonly generation: GenerationDefaults;
@@ -63,6 +64,7 @@ export async function openHub(path: string): Promise<HubFolder> {
   return {
     path,
     config,
+    family,
     form,
     model,
     generation,
