@@ -65,9 +65,8 @@ describe.each(CASES)("%s", (name) => {
     const weights = await folder.weights();
     const { ids, logits } = await expected(name);
     const whole = await logitsOf(model, weights, ids, [12]);
-    console.log(name, largestError(whole, logits));
+
     expect(largestError(whole, logits)).toBeLessThan(1e-4);
     const one = await logitsOf(model, weights, ids, [5, ...new Array(7).fill(1)]);
-    console.log(name, largestError(one, logits));
   });
 });

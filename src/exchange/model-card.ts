@@ -17,6 +17,8 @@ export interface CardOptions {
   readonly modelType: string;
   /** Whether transformers knows this type. */
   readonly known: boolean;
+  /** Whether the folder holds weights, or graphs of ONNX. */
+  readonly weights: boolean;
 }
 
 /** Text of the card. */
@@ -172,23 +174,39 @@ function configSection({ model }: OpenedModel): string[] {
   return ["## Configuration", "", "```json", JSON.stringify(model.model, null, 2), "```", ""];
 }
 
-function loadingSection({ known }: CardOptions): string[] {
-  const shell = ["With Meshloom:", "", "```sh", 'meshloom sample . --prompt "Once"', "```", ""];
-  if (!known) return ["## Use", "", ...shell];
-  return [
-    "## Use",
-    "",
-    "With transformers:",
-    "",
-    "```python",
-    "from transformers import AutoModelForCausalLM, AutoTokenizer",
-    "",
-    'tokenizer = AutoTokenizer.from_pretrained(".")',
-    'model = AutoModelForCausalLM.from_pretrained(".")',
-    'ids = tokenizer("Once", return_tensors="pt").input_ids',
-    "print(tokenizer.decode(model.generate(ids, max_new_tokens=50)[0]))",
-    "```",
-    "",
-    ...shell,
-  ];
+function loadingSection({ known, weights }: CardOptions): string[] {
+  if (!weights) return ["## Use", "", ...ONNX];
+  return ["## Use", "", ...(known ? TRANSFORMERS : []), ...MESHLOOM];
 }
+
+const MESHLOOM = ["With Meshloom:", "", "```sh", 'meshloom sample . --prompt "Once"', "```", ""];
+
+const TRANSFORMERS = [
+  "With transformers:",
+  "",
+  "```python",
+  "from transformers import AutoModelForCausalLM, AutoTokenizer",
+  "",
+  'tokenizer = AutoTokenizer.from_pretrained(".")',
+  'model = AutoModelForCausalLM.from_pretrained(".")',
+  'ids = tokenizer("Once", return_tensors="pt").input_ids',
+  "print(tokenizer.decode(model.generate(ids, max_new_tokens=50)[0]))",
+  "```",
+  "",
+];
+
+const ONNX = [
+  "With ONNX Runtime, on token ids `[batch, pos]` of the size that the graph states:",
+  "",
+  "```python",
+  "import onnxruntime",
+  "",
+  'session = onnxruntime.InferenceSession("onnx/model.onnx")',
+  '[logits] = session.run(["logits"], {"input_ids": ids})',
+  "```",
+  "",
+  "`onnx/decoder_with_past_model.onnx` goes on by one token. It takes `input_ids` `[batch, 1]`, `positions` `[batch]`",
+  "(where each row stands, from 0) and `past_key_values.*`, zeros at first, and gives `logits` and `present.*`, which are",
+  "the next call's `past_key_values.*`.",
+  "",
+];

@@ -15,6 +15,8 @@ export interface ExportOptions {
   readonly inputs?: readonly string[];
   /** Name of the result; leaves of a tree get `name/path`. `output` when absent. */
   readonly output?: string;
+  /** Name of each leaf of the result, in order, in place of `output`. */
+  readonly outputs?: readonly string[];
 }
 
 /**
@@ -119,6 +121,8 @@ function graphOf<A extends readonly unknown[], R>(
   const inputs = args.flatMap((arg, i) =>
     namedLeaves(arg).map(({ path }) => label(options.inputs?.[i] ?? `arg${i}`, path)),
   );
-  const outputs = namedLeaves(result).map(({ path }) => label(options.output ?? "output", path));
+  const outputs = namedLeaves(result).map(
+    ({ path }, i) => options.outputs?.[i] ?? label(options.output ?? "output", path),
+  );
   return lowerToOnnx(simplify(program), { inputs, outputs, constants: captured });
 }
