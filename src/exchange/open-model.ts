@@ -1,6 +1,6 @@
 /** @file One door to a trained model, whether a run of ours or a folder in the Hub's form. */
 
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { RunError } from "../core/errors.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { listCheckpoints } from "../train/checkpoint.ts";
@@ -11,7 +11,7 @@ import { hubError } from "./errors.ts";
 import type { GenerationDefaults } from "./generation.ts";
 import { type JsonObject, readObject } from "./json-files.ts";
 import { openHub } from "./read-hub.ts";
-import { openTokenizer, type TokenizerFiles } from "./tokenizer-files.ts";
+import { type TokenizerFiles, tokenizerFilesOf } from "./tokenizer-files.ts";
 
 /** A model that can be sampled, served, evaluated, exported, or trained further. */
 export interface OpenedModel {
@@ -67,20 +67,28 @@ async function openRunModel(
   const metrics = await readMetrics(join(path, "metrics.jsonl"));
   const chosen = which === "best" ? await bestStep(path, metrics) : which;
   const { model, tokenizer, state, step, warnings } = await readRun(path, chosen);
-  const tokenizerFiles = await openTokenizer(path);
+  const files = await tokenizerFilesOf(path, basename(resolve(path)));
   return {
     path,
     origin: "run",
     family: String(config["family"]),
     model,
     weights: { params: state.params, extra: state.extra },
-    tokenizer,
-    generation: { endTokens: [] },
+    tokenizer: files?.tokenizer ?? tokenizer,
+    generation: generationOf(files?.tokenizer ?? tokenizer),
     step,
     metrics,
     config,
-    ...(tokenizerFiles === undefined ? {} : { tokenizerFiles }),
+    ...(files === undefined ? {} : { tokenizerFiles: files }),
     warnings,
+  };
+}
+
+/** Texts end, and a run's packed documents were parted, where the tokenizer says. */
+function generationOf({ endOfText, bos }: Tokenizer): GenerationDefaults {
+  return {
+    endTokens: endOfText === undefined ? [] : [endOfText],
+    ...(bos === undefined ? {} : { beginToken: bos }),
   };
 }
 

@@ -8,7 +8,7 @@ import { formOfType } from "./forms.ts";
 import { type GenerationDefaults, readGeneration } from "./generation.ts";
 import type { HubForm } from "./hub-form.ts";
 import { type JsonObject, readObject } from "./json-files.ts";
-import { openTokenizer, type TokenizerFiles } from "./tokenizer-files.ts";
+import { type TokenizerFiles, tokenizerFilesOf } from "./tokenizer-files.ts";
 import { openWeightFiles } from "./weight-files.ts";
 import { readWeights } from "./weights.ts";
 
@@ -38,8 +38,9 @@ export async function openHub(path: string): Promise<HubFolder> {
   if (config === undefined) throw hubError(`${path} has no config.json.`, [], COPY_AGAIN);
   const { family, form } = await formOfType(config["model_type"], where);
   const { model: sizes, training } = form.read(config, where);
+  const preset = basename(resolve(path));
   const model = await restoreModel({
-    preset: basename(resolve(path)),
+    preset,
     family,
     model: sizes,
     training,
@@ -50,7 +51,7 @@ export async function openHub(path: string): Promise<HubFolder> {
     model.vocab,
     path,
   );
-  const tokenizer = await openTokenizer(path);
+  const tokenizer = await tokenizerFilesOf(path, preset);
   if (tokenizer !== undefined && tokenizer.tokenizer.vocab > model.vocab) {
     throw hubError(
       `the tokenizer in ${path} does not belong to its model.`,

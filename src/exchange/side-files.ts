@@ -3,7 +3,6 @@
 import { join } from "node:path";
 import { ConfigError } from "../core/errors.ts";
 import { writeDurably } from "../files/atomic.ts";
-import { byteTokenizerJson } from "./byte-tokenizer.ts";
 import type { WeightDType } from "./elements.ts";
 import { formOfFamily } from "./forms.ts";
 import { writeGeneration } from "./generation.ts";
@@ -46,7 +45,7 @@ export async function writeSideFiles(
   await putJson("config.json", config);
   await putJson("generation_config.json", writeGeneration(opened.generation));
   const { tokenizerFiles: files } = opened;
-  await put(TOKENIZER_FILE, files?.json ?? `${JSON.stringify(byteTokenizerJson(), null, 2)}\n`);
+  await put(TOKENIZER_FILE, opened.tokenizer.json());
   await putJson(TOKENIZER_CONFIG_FILE, files?.config ?? plainTokenizerConfig(opened));
   if (files?.chatTemplate !== undefined) await put(CHAT_TEMPLATE_FILE, files.chatTemplate);
   const modelType = String(config["model_type"]);
@@ -74,10 +73,15 @@ function tokenIds({ generation: { beginToken, endTokens } }: OpenedModel): JsonO
   };
 }
 
-function plainTokenizerConfig({ model }: OpenedModel): JsonObject {
+function plainTokenizerConfig({ model, tokenizer }: OpenedModel): JsonObject {
+  const named = (key: string, id: number | undefined) =>
+    id === undefined ? {} : { [key]: tokenizer.piece(id) };
   return {
     tokenizer_class: "PreTrainedTokenizerFast",
     model_max_length: model.training.length,
     clean_up_tokenization_spaces: false,
+    ...named("bos_token", tokenizer.bos),
+    ...named("eos_token", tokenizer.endOfText),
+    ...named("pad_token", tokenizer.padding),
   };
 }

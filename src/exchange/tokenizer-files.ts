@@ -1,11 +1,9 @@
-/** @file The tokenizer of a Hub folder: `tokenizer.json`, `tokenizer_config.json`, and the template of chats. */
+/** @file The tokenizer of a folder, with the files that say more of it: both are exported as they came. */
 
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { byteTokenizerJson } from "./byte-tokenizer.ts";
-import { COPY_AGAIN, hubError } from "./errors.ts";
-import { type JsonObject, parseObject, readObject, readTextFile } from "./json-files.ts";
+import { openTokenizerJson } from "../data/tokenizers/open-json.ts";
+import { type JsonObject, readObject, readTextFile } from "./json-files.ts";
 
 export const TOKENIZER_FILE = "tokenizer.json";
 export const TOKENIZER_CONFIG_FILE = "tokenizer_config.json";
@@ -13,8 +11,7 @@ export const CHAT_TEMPLATE_FILE = "chat_template.jinja";
 
 export interface TokenizerFiles {
   readonly tokenizer: Tokenizer;
-  /** Text of `tokenizer.json`. */
-  readonly json: string;
+  /** `tokenizer_config.json`. */
   readonly config: JsonObject | undefined;
   /** Jinja text by which the model's makers lay out a chat; kept and exported, not run. */
   readonly chatTemplate: string | undefined;
@@ -23,26 +20,23 @@ export interface TokenizerFiles {
 /**
  * The tokenizer in a folder; undefined when it has no `tokenizer.json`.
  *
- * @throws CheckpointError when a file is damaged
+ * @param name - of the tokenizer, for people
+ * @throws CheckpointError or DataError when a file is damaged
  */
-export async function openTokenizer(folder: string): Promise<TokenizerFiles | undefined> {
+export async function tokenizerFilesOf(
+  folder: string,
+  name: string,
+): Promise<TokenizerFiles | undefined> {
   const path = join(folder, TOKENIZER_FILE);
   const json = await readTextFile(path);
   if (json === undefined) return undefined;
-  const content = parseObject(json, path);
   const config = await readObject(join(folder, TOKENIZER_CONFIG_FILE));
   const alone = await readTextFile(join(folder, CHAT_TEMPLATE_FILE));
-  return {
-    tokenizer: tokenizerOf(content, json, path),
-    json,
-    config,
-    chatTemplate: alone ?? templateOf(config),
-  };
-}
-
-function tokenizerOf(content: JsonObject, _json: string, path: string): Tokenizer {
-  if (isDeepStrictEqual(content, byteTokenizerJson())) return byteTokenizer;
-  throw hubError(`${path} TODO`, [], COPY_AGAIN);
+  const chatTemplate = alone ?? templateOf(config);
+  const facts = { ...(config === undefined ? {} : { config }), chatTemplate };
+  const opened = openTokenizerJson(json, name, facts);
+  const isBytes = opened.fingerprint() === byteTokenizer.fingerprint();
+  return { tokenizer: isBytes ? byteTokenizer : opened, config, chatTemplate };
 }
 
 /** Older files hold the template in the configuration, one or several with names. */
