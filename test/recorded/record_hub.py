@@ -3,7 +3,8 @@
     python test/recorded/record_hub.py
 
 Each folder is what `save_pretrained` writes, and `expected.safetensors`: token ids `[batch, pos]` and the
-logits `[batch, pos, vocab]` of the float32 model (of weights rounded to bfloat16 where the folder holds those).
+logits `[batch, pos, vocab]` of the float32 model (of weights rounded to bfloat16 where the folder holds those),
+for the sparse one also its balance loss, mean over layers.
 Weights are larger than fresh ones, norms are not 1 and biases not 0, so that nothing hides.
 """
 
@@ -26,6 +27,7 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
+from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
 HERE = pathlib.Path(__file__).parent / "hub"
 SEED = 20
@@ -123,11 +125,13 @@ def main():
         # Loaded again: rounding the model rounded its rotary wavelengths too, which no file holds.
         loaded = type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
         with torch.no_grad():
-            logits = loaded.eval()(ids).logits
-        safetensors.torch.save_file(
-            {"input_ids": ids.to(torch.int32), "logits": logits.contiguous()},
-            folder / "expected.safetensors",
-        )
+            out = loaded.eval()(ids, **({"output_router_logits": True} if name == "mixtral" else {}))
+        expected = {"input_ids": ids.to(torch.int32), "logits": out.logits.contiguous()}
+        if name == "mixtral":
+            # Layer by layer; the model itself takes all layers at once.
+            losses = [load_balancing_loss_func((layer,), 4, 2) for layer in out.router_logits]
+            expected["aux_loss"] = torch.stack(losses).mean().reshape(1)
+        safetensors.torch.save_file(expected, folder / "expected.safetensors")
     versions = {"seed": SEED, "transformers": transformers.__version__, "torch": torch.__version__}
     (HERE / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
 

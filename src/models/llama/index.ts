@@ -67,17 +67,8 @@ function languageModel(
     },
     startDecoding: (batch, length) => emptyCache(model, batch, length),
     decode({ params }, cache, ids, at) {
-      const sparse = () => {
-        throw new Error("TODO");
-      };
-      const next = llamaStep(
-        params as Llama<Tensor>,
-        ids,
-        cache as LlamaCache<Tensor>,
-        at,
-        model,
-        sparse,
-      );
+      const before = cache as LlamaCache<Tensor>;
+      const next = llamaStep(params as Llama<Tensor>, ids, before, at, model);
       return [next.logits, next.cache];
     },
     facts: () => llamaFacts(model, training),

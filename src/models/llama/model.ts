@@ -60,7 +60,7 @@ export function llamaParams(config: LlamaConfig): Llama<nn.ParamSpec> {
       attention: nn.attentionParams(attentionConfig(config)),
       mlpNorm: nn.rmsNormParam(embed),
       ...(experts > 0
-        ? { moe: nn.moeParams({ embed, mlp, expert: experts, activation: "gelu" }) }
+        ? { moe: nn.moeParams({ embed, mlp, expert: experts, gated: true }) }
         : { mlp: nn.gatedFeedForwardParams(embed, mlp) }),
     })),
     finalNorm: nn.rmsNormParam(embed),
@@ -68,24 +68,29 @@ export function llamaParams(config: LlamaConfig): Llama<nn.ParamSpec> {
   };
 }
 
-/** The sparse layers' work in one call of the model, in order. */
-type Sparse = (moe: nn.Moe<Tensor>, x: Tensor) => Tensor;
+export interface LlamaOutput {
+  /** `[batch, pos, vocab]` */
+  readonly logits: Tensor;
+  /** One per layer of a sparse model. */
+  readonly routings: readonly nn.MoeRouting[];
+}
 
 /**
- * Logits `[batch, pos, vocab]` of every position.
+ * Logits of every position.
  *
  * @param ids - int32 `[batch, pos]`
+ * @param mask - bool `[batch, pos]`, false at padding; the routers' balance counts no padding
  */
 export function llama(
   p: Llama<Tensor>,
   ids: Tensor,
   config: LlamaConfig,
-  sparse: Sparse,
-  call: nn.AttentionCall = {},
-): Tensor {
+  call: Pick<nn.AttentionCall, "segments" | "positions"> = {},
+  mask?: Tensor,
+): LlamaOutput {
   const attend = (layer: LlamaLayer<Tensor>, x: Tensor) =>
     nn.causalAttention(layer.attention, x, attentionConfig(config), call);
-  return stack(p, ids, config, sparse, attend);
+  return stack(p, ids, config, attend, { deployed: false, mask });
 }
 
 /** Keys and values of all layers. */
@@ -110,7 +115,6 @@ export function llamaStep(
   cache: LlamaCache<Tensor>,
   at: Tensor,
   config: LlamaConfig,
-  sparse: Sparse,
 ): { readonly logits: Tensor; readonly cache: LlamaCache<Tensor> } {
   const grown: nn.AttentionCache<Tensor>[] = [];
   const attend = (layer: LlamaLayer<Tensor>, x: Tensor) => {
@@ -120,23 +124,40 @@ export function llamaStep(
     grown.push(after);
     return y;
   };
-  return { logits: stack(p, ids, config, sparse, attend), cache: grown };
+  const { logits } = stack(p, ids, config, attend, { deployed: true });
+  return { logits, cache: grown };
 }
 
 function stack(
   p: Llama<Tensor>,
   ids: Tensor,
-  { normEpsilon }: LlamaConfig,
-  sparse: Sparse,
+  config: LlamaConfig,
   attend: (layer: LlamaLayer<Tensor>, x: Tensor) => Tensor,
-): Tensor {
+  sparse: Pick<nn.MoeCall, "deployed" | "mask">,
+): LlamaOutput {
+  const norm = (scale: Tensor, x: Tensor) => nn.rmsNorm(scale, x, config.normEpsilon);
+  const routings: nn.MoeRouting[] = [];
   let x = nn.embed(p.embedding, ids).as("batch pos embed");
   for (const layer of p.layers) {
-    x = x.add(attend(layer, nn.rmsNorm(layer.attentionNorm, x, normEpsilon)));
-    const y = nn.rmsNorm(layer.mlpNorm, x, normEpsilon);
+    x = x.add(attend(layer, norm(layer.attentionNorm, x)));
+    const y = norm(layer.mlpNorm, x);
     if (layer.mlp !== undefined) x = x.add(nn.gatedFeedForward(layer.mlp, y, "silu"));
-    else if (layer.moe !== undefined) x = x.add(sparse(layer.moe, y));
+    if (layer.moe === undefined) continue;
+    const [answer, routing] = nn.moe(layer.moe, y, { ...sparseCall(config), ...sparse });
+    routings.push(routing);
+    x = x.add(answer);
   }
-  const y = nn.rmsNorm(p.finalNorm, x, normEpsilon);
-  return einsum("batch pos embed, vocab embed -> batch pos vocab", y, p.output ?? p.embedding);
+  const last = norm(p.finalNorm, x);
+  const table = p.output ?? p.embedding;
+  const logits = einsum("batch pos embed, vocab embed -> batch pos vocab", last, table);
+  return { logits, routings };
+}
+
+/** Every token gets its k best experts whatever the load, so all tokens may be one group: none sees another. */
+function sparseCall({ expertsPerToken }: LlamaConfig): nn.MoeCall {
+  return {
+    router: nn.routerOf("top-k", { k: expertsPerToken }),
+    grouping: "leaky-batch",
+    activation: "silu",
+  };
 }
