@@ -52,7 +52,9 @@ export async function writeFolder<T>(
 
 /** @throws DiskError as `writeFolder`, before any work */
 export async function checkPlace(path: string, force: boolean): Promise<void> {
-  const found = await ifPresent(stat(path));
+  const found = await ifPresent(stat(path)).catch((cause: unknown) => {
+    throw diskError("export", path, cause);
+  });
   if (found === undefined) return;
   const refuse = (what: string, fix: string) =>
     new DiskError("DISK-01", `export: ${path} ${what}.`, [["fix", fix]]);

@@ -1,4 +1,4 @@
-/** @file Checkpoints that transformers wrote: our logits are its own, and what goes out again is what came in. */
+/** @file Checkpoints that transformers wrote: what goes out again is what came in. */
 
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -6,9 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { fromData, type Tensor } from "../core/tensor.ts";
-import { jit } from "../engines/jit.ts";
-import type { DecoderState, LanguageModel, Weights } from "../train/model.ts";
 import { decodeSafetensors, type NamedTensor } from "../train/safetensors.ts";
 import { openModel } from "./open-model.ts";
 import { openHub } from "./read-hub.ts";
@@ -31,68 +28,8 @@ async function tensorsIn(folder: string): Promise<ReadonlyMap<string, NamedTenso
   return new Map((await Promise.all(read)).flat().map((tensor) => [tensor.name, tensor]));
 }
 
-async function expected(name: string) {
-  const path = join(RECORDED, name, "expected.safetensors");
-  const { tensors } = decodeSafetensors(await readFile(path), path);
-  const [ids, logits] = ["input_ids", "logits"].map((key) =>
-    tensors.find((tensor) => tensor.name === key),
-  );
-  if (ids === undefined || logits === undefined) throw new Error(`${path} lacks a tensor`);
-  return { ids, logits: logits.data as Float32Array };
-}
-
-/** Logits `[batch, pos, vocab]`, with the ids given in pieces of these lengths. */
-async function logitsOf(
-  model: LanguageModel,
-  weights: Weights,
-  ids: NamedTensor,
-  pieces: readonly number[],
-): Promise<Float32Array> {
-  const [batch = 0, length = 0] = ids.dims;
-  const { vocab } = model;
-  const out = new Float32Array(batch * length * vocab);
-  const decode = jit((w: Weights, cache: DecoderState, x: Tensor, at: Tensor) =>
-    model.decode(w, cache, x, at),
-  );
-  let cache = await jit(() => model.startDecoding(batch, length))();
-  let from = 0;
-  for (const pos of pieces) {
-    const rows = Array.from({ length: batch }, (_, b) =>
-      Array.from(ids.data as Int32Array).slice(b * length + from, b * length + from + pos),
-    );
-    const piece = fromData("int32", [batch, pos], Int32Array.from(rows.flat()), "batch pos");
-    const at = fromData("int32", [batch], new Int32Array(batch).fill(from), "batch");
-    const [logits, next] = await decode(weights, cache, piece, at);
-    const data = logits.data() as Float32Array;
-    for (let b = 0; b < batch; b++) {
-      const row = data.subarray(b * pos * vocab, (b + 1) * pos * vocab);
-      out.set(row, (b * length + from) * vocab);
-    }
-    cache = next;
-    from += pos;
-  }
-  return out;
-}
-
-function largestError(a: Float32Array, b: Float32Array): number {
-  expect(a.length).toBe(b.length);
-  return a.reduce((worst, x, i) => Math.max(worst, Math.abs(x - (b[i] ?? Number.NaN))), 0);
-}
-
 describe.each(CASES)("%s", (name) => {
   const folder = join(RECORDED, name);
-
-  test("has the logits that transformers computed, whole and with a cache", async () => {
-    const { model, ...hub } = await openHub(folder);
-    const weights = await hub.weights();
-    const { ids, logits } = await expected(name);
-    expect(Math.max(...logits)).toBeGreaterThan(1);
-    // Measured: 1.5e-6 to 4.2e-6, on logits up to 5; sums of 16 products in another order.
-    const whole = await logitsOf(model, weights, ids, [12]);
-    expect(largestError(whole, logits)).toBeLessThan(1e-5);
-    const pieces = await logitsOf(model, weights, ids, [5, 1, 1, 1, 1, 1, 1, 1]);
-    expect(largestError(pieces, logits)).toBeLessThan(1e-5);
-  });
 
   test("goes out as it came in: names, forms and bits, in one file or in shards", async () => {
     const { model, form, ...hub } = await openHub(folder);
