@@ -39,7 +39,7 @@ export const command: Command = defineCommand({
     ema: {
       type: "flag",
       default: true,
-      help: "the running average of the weights, where the run keeps one",
+      help: "the running mean of the weights, where the run keeps one",
     },
     dtype: {
       type: "choice",
@@ -89,7 +89,7 @@ export const command: Command = defineCommand({
       version: commit === undefined ? version : `${version} (${commit}, ${date})`,
     };
     const reading = tensorProgress(context, "tensors read");
-    const opened = await openModel(options.model, { step, onRead: reading });
+    const opened = await openModel(options.model, { step, ema: options.ema, onRead: reading });
     for (const warning of opened.warnings) context.log(warning);
     const started = performance.now();
     const seconds = () => ((performance.now() - started) / 1000).toFixed(1);

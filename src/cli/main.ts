@@ -23,6 +23,7 @@ export const COMMANDS: CommandList = {
   compare: {
     summary: "Hold several runs against each other: losses, speed, settings",
     load: () => import("./compare.ts"),
+  },
   export: {
     summary: "Write a model as a folder that other programs load",
     load: () => import("./export.ts"),

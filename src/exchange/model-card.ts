@@ -80,10 +80,18 @@ function last(rows: readonly MetricsRow[], metric: string): number | undefined {
 /** JSON strings are YAML strings, whatever is in them. */
 const quoted = (text: string): string => JSON.stringify(text);
 
+/** The Hub takes names of licences in small letters, digits, dots and dashes. */
+function slug(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/[^a-z0-9.]+/g, "-")
+    .replace(/^-|-$/g, "");
+}
+
 function frontMatter(facts: CardFacts, { licence, name, modelType, known }: CardOptions): string[] {
   const lines =
     licence === undefined
-      ? ["license: other", `license_name: ${quoted(facts.dataLicence ?? "not stated")}`]
+      ? ["license: other", `license_name: ${slug(facts.dataLicence ?? "not stated")}`]
       : [`license: ${quoted(licence)}`];
   if (facts.dataLicence !== undefined) lines.push("language:", "- en");
   lines.push(
@@ -147,7 +155,7 @@ function trainingSection(
     ["batch", `${training.batch} × ${training.length} tokens`],
     [
       "optimiser",
-      `${training.optimizer}, peak rate ${training.learningRate}, ${training.schedule}`,
+      `${nameOf(training.optimizer)}, peak rate ${training.learningRate}, ${nameOf(training.schedule)}`,
     ],
     [
       "loss in training",
@@ -165,13 +173,20 @@ function trainingSection(
   return ["## Training", "", "| | |", "| --- | --- |", ...lines, ""];
 }
 
+/** A setting is a name, or a record with a name and options, which the configuration below shows. */
+function nameOf(setting: string | { readonly name: string }): string {
+  return typeof setting === "string" ? setting : setting.name;
+}
+
 /** A bar or a line break would end a cell of the table. */
 function cell(text: string): string {
   return text.replace(/\s+/g, " ").replaceAll("|", "\\|");
 }
 
 function configSection({ model }: OpenedModel): string[] {
-  return ["## Configuration", "", "```json", JSON.stringify(model.model, null, 2), "```", ""];
+  const { model: sizes, training } = model;
+  const text = JSON.stringify({ model: sizes, training }, null, 2);
+  return ["## Configuration", "", "```json", text, "```", ""];
 }
 
 function loadingSection({ known, weights }: CardOptions): string[] {

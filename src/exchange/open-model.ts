@@ -7,6 +7,7 @@ import { listCheckpoints } from "../train/checkpoint.ts";
 import { type MetricsRow, readMetrics } from "../train/metrics.ts";
 import type { LanguageModel, Weights } from "../train/model.ts";
 import { readRun } from "../train/open-run.ts";
+import { weightsOf } from "../train/step.ts";
 import { hubError } from "./errors.ts";
 import type { GenerationDefaults } from "./generation.ts";
 import { type JsonObject, readObject } from "./json-files.ts";
@@ -41,6 +42,8 @@ export type WhichStep = "best" | "latest" | number;
 export interface OpenOptions {
   /** `"latest"` when absent. */
   readonly step?: WhichStep;
+  /** Whether to take the running mean of the weights, where a run keeps one; true when absent. */
+  readonly ema?: boolean;
   /** Hears how many tensors of a Hub folder are read, of how many. */
   readonly onRead?: (done: number, total: number) => void;
 }
@@ -62,7 +65,7 @@ export async function openModel(path: string, options: OpenOptions = {}): Promis
 async function openRunModel(
   path: string,
   config: JsonObject,
-  { step: which = "latest" }: OpenOptions,
+  { step: which = "latest", ema = true }: OpenOptions,
 ): Promise<OpenedModel> {
   const metrics = await readMetrics(join(path, "metrics.jsonl"));
   const chosen = which === "best" ? await bestStep(path, metrics) : which;
@@ -73,7 +76,7 @@ async function openRunModel(
     origin: "run",
     family: String(config["family"]),
     model,
-    weights: { params: state.params, extra: state.extra },
+    weights: ema ? weightsOf(state) : { params: state.params, extra: state.extra },
     tokenizer: files?.tokenizer ?? tokenizer,
     generation: generationOf(files?.tokenizer ?? tokenizer),
     step,

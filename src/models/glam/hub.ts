@@ -7,7 +7,8 @@
 
 import { CheckpointError, ConfigError } from "../../core/errors.ts";
 import type { HubConfig, HubForm } from "../../exchange/hub-form.ts";
-import { readModel, readTraining } from "./schema.ts";
+import { readTrainingSettings } from "../../train/settings.ts";
+import { readModel } from "./schema.ts";
 
 const MODEL_TYPE = "meshloom-glam";
 
@@ -16,7 +17,7 @@ export const hub: HubForm = {
   read(config, where) {
     const { model, training } = config;
     try {
-      return { model: readModel(model), training: readTraining(training) };
+      return { model: readModel(model), training: readTrainingSettings(training, "a GLaM") };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       throw new CheckpointError("CHECKPOINT-01", `hub: ${where} is not one of a GLaM.`, [

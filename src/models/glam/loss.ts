@@ -2,8 +2,9 @@
 
 import type { Tensor } from "../../core/tensor.ts";
 import * as nn from "../../nn/index.ts";
-import { cummax, random, scalar } from "../../numpy/index.ts";
+import { random, scalar } from "../../numpy/index.ts";
 import type { LanguageModelReport, TokenBatch } from "../../train/model.ts";
+import { realTokens } from "../../train/real-tokens.ts";
 import type { BatchLoss } from "../../train/step.ts";
 import { type GlamConfig, routerFor, slotsFor } from "./config.ts";
 import { type Glam, glam, type LayerRouting } from "./model.ts";
@@ -46,15 +47,6 @@ export function trainingRouting(
 export function deployedRouting(config: GlamConfig, states: RouterStates): LayerRouting {
   const router = routerFor(config);
   return (layer) => ({ router, deployed: true, state: states[layer] });
-}
-
-/**
- * Where a batch has tokens, bool `[batch, pos]`: in a document, if it is packed, else wherever a target stands
- * at this place or later. Beyond the last target nothing is looked at.
- */
-export function realTokens({ targets, segments }: TokenBatch): Tensor {
-  if (segments !== undefined) return segments.greaterEqual(0);
-  return cummax(targets, "pos", { reverse: true }).greaterEqual(0);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { ConfigError, suggestion } from "../../core/errors.ts";
 import type { RotaryScaling } from "../../nn/index.ts";
+import type { TrainingSettings } from "../../train/settings.ts";
 
 /** A decoder-only language model: RMS norms, rotary positions, grouped queries, gated feed-forward. */
 export interface LlamaConfig {
@@ -35,27 +36,12 @@ export interface LlamaConfig {
   readonly auxWeight: number;
 }
 
-/** How a preset trains. */
-export interface TrainingConfig {
-  readonly batch: number;
-  /** Tokens per sequence. */
-  readonly length: number;
-  readonly steps: number;
-  readonly optimizer: "adafactor" | "adamw";
-  /** Peak learning rate. */
-  readonly learningRate: number;
-  readonly schedule: "inverse-square-root" | "cosine";
-  readonly warmup: number;
-  /** Largest global norm of a gradient; larger ones are scaled down. */
-  readonly clip: number;
-}
-
 /** A named set of sizes with its training recipe. */
 export interface LlamaPreset {
   readonly name: string;
   readonly summary: string;
   readonly model: LlamaConfig;
-  readonly training: TrainingConfig;
+  readonly training: TrainingSettings;
 }
 
 const DENSE = {
@@ -101,7 +87,7 @@ const MIXTRAL: LlamaConfig = {
 };
 
 /** The recipe of Llama 2 (Touvron et al., arXiv:2307.09288, section 2.2): 4M tokens a batch, cosine. */
-const PAPER_TRAINING: TrainingConfig = {
+const PAPER_TRAINING: TrainingSettings = {
   batch: 1024,
   length: 4096,
   steps: 500_000,
@@ -113,7 +99,7 @@ const PAPER_TRAINING: TrainingConfig = {
 };
 
 /** For going on from a checkpoint of somebody else; its recipe is not part of it. */
-export const FINE_TUNING: TrainingConfig = {
+export const FINE_TUNING: TrainingSettings = {
   batch: 8,
   length: 1024,
   steps: 1000,
@@ -135,7 +121,7 @@ const NANO: LlamaConfig = {
   vocab: 256,
   context: 128,
 };
-const NANO_TRAINING: TrainingConfig = {
+const NANO_TRAINING: TrainingSettings = {
   batch: 24,
   length: 128,
   steps: 440,
@@ -153,7 +139,7 @@ const PICO: LlamaConfig = {
   dim: 8,
   context: 32,
 };
-const PICO_TRAINING: TrainingConfig = { ...NANO_TRAINING, batch: 8, length: 32, steps: 100 };
+const PICO_TRAINING: TrainingSettings = { ...NANO_TRAINING, batch: 8, length: 32, steps: 100 };
 
 /** Every preset, small ones first. */
 export const PRESETS: readonly LlamaPreset[] = [

@@ -2,7 +2,8 @@
 
 import { listParams } from "../../nn/index.ts";
 import type { ModelFacts } from "../../train/model.ts";
-import type { LlamaConfig, TrainingConfig } from "./config.ts";
+import type { TrainingSettings } from "../../train/settings.ts";
+import type { LlamaConfig } from "./config.ts";
 import { llamaParams } from "./model.ts";
 
 /**
@@ -12,7 +13,7 @@ import { llamaParams } from "./model.ts";
  * both tables are among them. A weight costs 2 FLOPs, but a row of the embedding is looked up for free.
  * Attention adds 4 · head · dim per position looked at: half the context on average, at most the window.
  */
-export function llamaFacts(config: LlamaConfig, training: TrainingConfig): ModelFacts {
+export function llamaFacts(config: LlamaConfig, training: TrainingSettings): ModelFacts {
   const params = listParams(llamaParams(config));
   const parameters = params.reduce((sum, { count }) => sum + count, 0);
   const ofExperts = params

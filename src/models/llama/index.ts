@@ -1,47 +1,41 @@
 /** @file Llama as a model family: what the commands train, describe and sample. */
 
 import type { Tensor } from "../../core/tensor.ts";
-import { initialise } from "../../nn/index.ts";
+import { initialise, listParams } from "../../nn/index.ts";
 import type { Key } from "../../numpy/random.ts";
-import { adafactor } from "../../optim/adafactor.ts";
-import { adamw } from "../../optim/adamw.ts";
-import type { Optimizer } from "../../optim/optimizer.ts";
-import { cosine, inverseSquareRoot, type Schedule } from "../../optim/schedule.ts";
 import type {
   LanguageModel,
   LanguageModelReport,
   ModelFamily,
   Overrides,
 } from "../../train/model.ts";
+import { recipeFor } from "../../train/recipe.ts";
+import {
+  overrideTraining,
+  readTrainingSettings,
+  type TrainingSettings,
+} from "../../train/settings.ts";
 import { initialState, type StepRecipe, type TrainState, trainingStep } from "../../train/step.ts";
-import { type LlamaConfig, PRESETS, presetByName, type TrainingConfig } from "./config.ts";
+import { type LlamaConfig, PRESETS, presetByName } from "./config.ts";
 import { llamaFacts } from "./facts.ts";
 import { llamaLoss } from "./loss.ts";
 import { emptyCache, type Llama, type LlamaCache, llamaParams, llamaStep } from "./model.ts";
-import { readModel, readTraining } from "./schema.ts";
+import { readModel } from "./schema.ts";
 
 /** A Llama keeps nothing beside its parameters. */
 type Nothing = readonly [];
 type State = TrainState<Llama<Tensor>, Nothing>;
 
-function optimizerOf({ optimizer }: TrainingConfig): Optimizer {
-  return (optimizer === "adafactor" ? adafactor() : adamw()) as Optimizer;
-}
-
-function scheduleOf({ schedule, learningRate, warmup, steps }: TrainingConfig): Schedule {
-  return schedule === "cosine"
-    ? cosine(learningRate, warmup, steps)
-    : inverseSquareRoot(learningRate, warmup);
-}
+/** Whose settings are read, in errors. */
+const OWNER = "a Llama";
 
 function recipeOf(
   model: LlamaConfig,
-  training: TrainingConfig,
+  training: TrainingSettings,
 ): StepRecipe<Llama<Tensor>, Nothing, LanguageModelReport> {
+  const paths = listParams(llamaParams(model)).map(({ path }) => path);
   return {
-    optimizer: optimizerOf(training),
-    schedule: scheduleOf(training),
-    clip: training.clip,
+    ...recipeFor(training, paths),
     loss: (params, _nothing, batch) => llamaLoss(params, batch, model),
     nextExtra: (nothing) => nothing,
   };
@@ -50,7 +44,7 @@ function recipeOf(
 function languageModel(
   preset: string,
   model: LlamaConfig,
-  training: TrainingConfig,
+  training: TrainingSettings,
 ): LanguageModel {
   const recipe = recipeOf(model, training);
   return {
@@ -58,8 +52,7 @@ function languageModel(
     model: { ...model },
     training,
     vocab: model.vocab,
-    initial: (key: Key) =>
-      initialState(initialise(llamaParams(model), key), [], recipe.optimizer, key),
+    initial: (key: Key) => initialState(initialise(llamaParams(model), key), [], recipe, key),
     step: (state, batch) => trainingStep(recipe, state as State, batch),
     evaluate({ params }, batch) {
       const { count, report } = llamaLoss(params as Llama<Tensor>, batch, model);
@@ -77,17 +70,11 @@ function languageModel(
 
 function withOverrides(preset: string, overrides: Overrides): LanguageModel {
   const { model, training } = presetByName(preset);
-  const given = <T>(value: T | undefined, otherwise: T): T => value ?? otherwise;
+  const base = { ...model, ...overrides.file?.model };
   return languageModel(
     preset,
-    readModel({ ...model, layers: given(overrides.layers, model.layers) }),
-    readTraining({
-      ...training,
-      batch: given(overrides.batch, training.batch),
-      length: given(overrides.length, training.length),
-      steps: given(overrides.steps, training.steps),
-      learningRate: given(overrides.learningRate, training.learningRate),
-    }),
+    readModel({ ...base, layers: overrides.layers ?? base.layers }),
+    overrideTraining(training, overrides, OWNER),
   );
 }
 
@@ -96,5 +83,5 @@ export const family: ModelFamily = {
   presets: PRESETS.map(({ name, summary }) => ({ name, summary })),
   open: withOverrides,
   restore: (preset, model, training) =>
-    languageModel(preset, readModel(model), readTraining(training)),
+    languageModel(preset, readModel(model), readTrainingSettings(training, OWNER)),
 };

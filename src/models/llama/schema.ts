@@ -1,8 +1,8 @@
 /** @file Strict reading of a saved Llama configuration: a misspelt or missing key stops the run. */
 
 import { z } from "zod";
-import { ConfigError } from "../../core/errors.ts";
-import type { LlamaConfig, TrainingConfig } from "./config.ts";
+import { readStrict } from "../../train/strict.ts";
+import type { LlamaConfig } from "./config.ts";
 
 const count = z.int().positive();
 const positive = z.number().positive();
@@ -58,33 +58,7 @@ const model: z.ZodType<LlamaConfig> = z
     }
   });
 
-const training: z.ZodType<TrainingConfig> = z.strictObject({
-  batch: count,
-  length: count,
-  steps: count,
-  optimizer: z.enum(["adafactor", "adamw"]),
-  learningRate: positive,
-  schedule: z.enum(["inverse-square-root", "cosine"]),
-  warmup: z.int().nonnegative(),
-  clip: positive,
-});
-
-function read<T>(schema: z.ZodType<T>, value: unknown, section: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new ConfigError(
-    "CONFIG-01",
-    `config: the section "${section}" is not one of a Llama.`,
-    result.error.issues.map((issue) => [issue.path.join(".") || section, issue.message] as const),
-  );
-}
-
-/** @throws ConfigError naming every key that is wrong */
+/** @throws ConfigError naming every key that is wrong, with the nearest known one */
 export function readModel(value: unknown): LlamaConfig {
-  return read(model, value, "model");
-}
-
-/** @throws ConfigError naming every key that is wrong */
-export function readTraining(value: unknown): TrainingConfig {
-  return read(training, value, "training");
+  return readStrict(model, value, "model", "a Llama");
 }
