@@ -1,15 +1,15 @@
 /** @file `sample`: lets a trained model go on with a text. */
 
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
+import { openModel } from "../exchange/open-model.ts";
 import { checkSampling, createGenerator } from "../train/generate.ts";
-import { parseStep, readRun } from "../train/open-run.ts";
-import { weightsOf } from "../train/step.ts";
+import { parseStep } from "../train/open-run.ts";
 import { type Command, defineCommand } from "./command.ts";
 
 export const command: Command = defineCommand({
   name: "sample",
   summary: "Continue a text with a trained model",
-  positionals: [{ name: "run", help: "folder that `train` wrote", required: true }],
+  positionals: [{ name: "run", help: "folder that `train` wrote, or one of the Hub", required: true }],
   options: {
     prompt: { type: "string", default: "", help: "text to go on from" },
     step: {
@@ -51,14 +51,12 @@ export const command: Command = defineCommand({
   async run(options, context) {
     // Before any work, and before the prompt is printed.
     checkSampling(options);
-    const { model, tokenizer, state, step, warnings } = await readRun(
-      options.run,
-      parseStep(options.step),
-    );
+    const { model, tokenizer, weights, step, warnings } = await openModel(options.run, {
+      step: parseStep(options.step),
+    });
     for (const warning of warnings) context.log(warning);
     const engine = await createOnnxEngine();
     const generator = createGenerator(model, tokenizer, { engine, threads: options.threads });
-    const weights = weightsOf(state);
     const started = performance.now();
     let text = "";
     const stream = !context.json;
