@@ -6,9 +6,9 @@ import { jit } from "../../engines/jit.ts";
 import { referenceEngine } from "../../engines/reference/reference.ts";
 import { filled, numbers } from "../../testing/tensors.ts";
 import type { TokenBatch } from "../../train/model.ts";
+import { realTokens } from "../../train/real-tokens.ts";
 import { checkRouting, presetByName } from "./config.ts";
 import { family } from "./index.ts";
-import { realTokens } from "./loss.ts";
 import { readModel } from "./schema.ts";
 
 describe("real tokens", () => {
