@@ -193,6 +193,20 @@ describe("which weights", () => {
   });
 });
 
+test("training starts from the weights of a Hub folder", async () => {
+  const hub = join(root, "init-hub");
+  await exported(runOf("llama-pico"), "--to", "hub", "--out", hub);
+  const started = join(root, "started");
+  const words = ["llama-pico", "--init", hub, "--steps", "1", "--out", started];
+  const { context, logLines } = captureContext();
+  expect(await runCommand(training, [...words, "--learning-rate", "1e-9"], context)).toBe(0);
+  expect(logLines.join("\n")).toContain(`starts from the weights of ${hub}`);
+  // A step at such a rate is no step.
+  const [before, after] = [await logitsOf(hub), await logitsOf(started)];
+  const error = before.reduce((most, x, i) => Math.max(most, Math.abs(x - (after[i] ?? 0))), 0);
+  expect(error).toBeLessThan(1e-4);
+});
+
 describe("what cannot be", () => {
   const run = runOf("llama-pico");
 
@@ -200,7 +214,7 @@ describe("what cannot be", () => {
     const out = join(root, "refused");
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [[run, "--to", "hub", "--out", out, "--step", "3"], /no step 3/],
-      [[run, "--to", "hub", "--out", out, "--step", "last"], /--step last is no step/],
+      [[run, "--to", "hub", "--out", out, "--step", "last"], /"last" names no checkpoint/],
       [[run, "--to", "hub", "--out", out, "--shard-size", "5"], /is not a size/],
       [[join(root, "nowhere"), "--to", "hub", "--out", out], /neither a run folder nor/],
     ];

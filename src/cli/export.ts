@@ -1,13 +1,13 @@
 /** @file `export`: writes a model as a folder that other programs load. */
 
 import { fileURLToPath } from "node:url";
-import { UsageError } from "../core/errors.ts";
 import { formatBytes } from "../core/text.ts";
 import { checkPlace } from "../exchange/export-folder.ts";
-import { type OpenedModel, openModel, type WhichStep } from "../exchange/open-model.ts";
+import { type OpenedModel, openModel } from "../exchange/open-model.ts";
 import { writeHub } from "../exchange/write-hub.ts";
 import { writeOnnx } from "../exchange/write-onnx.ts";
 import { parseShardSize } from "../exchange/write-weights.ts";
+import { parseStep } from "../train/open-run.ts";
 import { type Command, defineCommand } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { createProgress, type Progress } from "./progress.ts";
@@ -130,14 +130,6 @@ function say(
   const { parameters } = model.facts();
   if (json) print(JSON.stringify({ model: path, step, out, parameters, ...facts }));
   else print(out);
-}
-
-function parseStep(text: string): WhichStep {
-  if (text === "best" || text === "latest") return text;
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new UsageError("USAGE-01", `export: --step ${text} is no step.`, [
-    ["fix", "give best, latest, or the number of a checkpoint"],
-  ]);
 }
 
 /** Few tensors are written before a line could be read; larger ones show their way. */

@@ -9,7 +9,9 @@ import { type Command, defineCommand } from "./command.ts";
 export const command: Command = defineCommand({
   name: "sample",
   summary: "Continue a text with a trained model",
-  positionals: [{ name: "run", help: "folder that `train` wrote, or one of the Hub", required: true }],
+  positionals: [
+    { name: "run", help: "folder that `train` wrote, or one of the Hub", required: true },
+  ],
   options: {
     prompt: { type: "string", default: "", help: "text to go on from" },
     step: {

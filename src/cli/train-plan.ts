@@ -8,8 +8,8 @@ import { noticesOf, openTrainingData, type TrainingData } from "../data/training
 import type { Engine } from "../engines/engine.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { referenceEngine } from "../engines/reference/reference.ts";
+import { openModel } from "../exchange/open-model.ts";
 import type { Weights } from "../train/model.ts";
-import { readRun } from "../train/open-run.ts";
 import {
   type ConfigFile,
   type ResolvedConfig,
@@ -18,7 +18,6 @@ import {
 } from "../train/run-config.ts";
 import { noRun, type RunConfig } from "../train/run-folder.ts";
 import { tokenizerOfRun } from "../train/run-tokenizer.ts";
-import { weightsOf } from "../train/step.ts";
 import type { CommandContext } from "./context.ts";
 import { showEncoding } from "./encoding.ts";
 import { settingsFrom } from "./train-options.ts";
@@ -61,19 +60,20 @@ export async function planTraining(
   const config = await resolveConfig(options.preset, file, settingsFrom(options, options.set));
   const { model, data, run } = config;
   const reading = { field: data.field, separator: data.separator ?? undefined };
+  const notes: string[] = [];
+  const from = options.init === undefined ? undefined : await openModel(options.init);
+  if (from !== undefined) {
+    const at = from.step === undefined ? "" : `, step ${from.step}`;
+    notes.push(...from.warnings, `starts from the weights of ${options.init}${at}`);
+  }
   const tokenizer = await tokenizerOfRun({
     ...reading,
     ...{ tokenizer: data.tokenizer, data: data.name, vocab: model.vocab },
     resumed: options.resume ? options.out : undefined,
+    // Weights know only the tokens that they were trained with.
+    given: from?.tokenizer,
     onNotice: context.log,
   });
-  const notes: string[] = [];
-  let initial: Weights | undefined;
-  if (options.init !== undefined) {
-    const { state, step, warnings } = await readRun(options.init);
-    initial = weightsOf(state);
-    notes.push(...warnings, `starts from the weights of ${options.init}, step ${step}`);
-  }
   const engine = run.engine === "onnx" ? await createOnnxEngine() : referenceEngine;
   const { batch, length } = model.training;
   const encoding = showEncoding(context);
@@ -91,7 +91,7 @@ export async function planTraining(
     data: opened,
     tokenizer,
     engine: { engine, threads: run.threads },
-    initial,
+    initial: from?.weights,
     notes,
   };
 }

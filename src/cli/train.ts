@@ -59,8 +59,8 @@ export const command: Command = defineCommand({
     init: {
       type: "string",
       default: undefined,
-      valueName: "run",
-      help: "start from the weights of another run, with a fresh optimiser",
+      valueName: "path",
+      help: "start from the weights of another run or of a Hub folder, with a fresh optimiser",
     },
     ...SETTINGS,
   },

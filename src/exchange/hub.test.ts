@@ -6,14 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { CheckpointError } from "../core/errors.ts";
-import { sizeOf } from "../core/shape.ts";
-import { fromData, stored } from "../core/tensor.ts";
-import { mapTree } from "../core/tree.ts";
-import type { Weights } from "../train/model.ts";
 import { decodeSafetensors, type NamedTensor } from "../train/safetensors.ts";
-import type { TrainState } from "../train/step.ts";
-import { startFrom } from "./initial.ts";
 import { openModel } from "./open-model.ts";
 import { openHub } from "./read-hub.ts";
 import { weightForms } from "./weights.ts";
@@ -81,39 +74,4 @@ test("a folder with its tokenizer and template goes out and comes back whole", a
   expect(opened.tokenizerFiles?.chatTemplate).toContain("for m in messages");
   expect(again.config["torch_dtype"]).toBe("bfloat16");
   expect(await tensorsIn(out)).toEqual(await tensorsIn(join(RECORDED, "mixtral")));
-});
-
-describe("training from a checkpoint", () => {
-  const zero = fromData("float32", [], Float32Array.of(0));
-  /** A state as it is before the first step, without an optimiser. */
-  const fresh = (weights: Weights, average?: unknown): TrainState => ({
-    ...weights,
-    ...(average === undefined ? {} : { average }),
-    optimizer: [],
-    key: zero,
-    step: zero,
-    tried: zero,
-    skipped: zero,
-  });
-
-  test("starts at its weights, and so does the running mean", async () => {
-    const opened = await openModel(join(RECORDED, "mixtral"));
-    const zeros = mapTree(opened.weights, (leaf) =>
-      stored(leaf.aval, new Float32Array(sizeOf(leaf.dims))),
-    );
-    const state = startFrom(fresh(zeros, zeros.params), opened);
-    expect(state.params).toEqual(opened.weights.params);
-    expect(state.average).toEqual(opened.weights.params);
-    expect(Object.keys(state)).toEqual(Object.keys(fresh(zeros, zeros.params)));
-    expect(startFrom(fresh(zeros), opened).average).toBeUndefined();
-  });
-
-  test("of other sizes says which weights do not fit", async () => {
-    const opened = await openModel(join(RECORDED, "mixtral"));
-    const other = await openModel(join(RECORDED, "llama-gqa"));
-    expect(() => startFrom(fresh(other.weights), opened)).toThrow(CheckpointError);
-    expect(() => startFrom(fresh(other.weights), opened)).toThrow(
-      /params\/layers\/0\/mlp\/gate +is not there; float32\[embed 16, mlp 24\] is needed/,
-    );
-  });
 });

@@ -1,17 +1,20 @@
 /** @file The small JSON files of a Hub folder. */
 
-import { readFile } from "node:fs/promises";
 import { ifPresent } from "../files/disk.ts";
+import { readSmall } from "../files/read.ts";
 import { doubledKey } from "../train/json-keys.ts";
 import { COPY_AGAIN, hubError } from "./errors.ts";
 
 /** A JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Vocabularies of some hundred thousand words take tens of megabytes. */
+const LARGEST = 2 ** 28;
+
 /** The text of a file; undefined when there is none. @throws CheckpointError when it cannot be read */
 export async function readTextFile(path: string): Promise<string | undefined> {
   try {
-    return await ifPresent(readFile(path, "utf8"));
+    return await ifPresent(readSmall(path, LARGEST));
   } catch (cause) {
     throw hubError(`${path} cannot be read.`, [["cause", (cause as Error).message]], COPY_AGAIN);
   }

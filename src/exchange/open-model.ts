@@ -3,7 +3,6 @@
 import { basename, join, resolve } from "node:path";
 import { RunError } from "../core/errors.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import { listCheckpoints } from "../train/checkpoint.ts";
 import { type MetricsRow, readMetrics } from "../train/metrics.ts";
 import type { LanguageModel, Weights } from "../train/model.ts";
 import { readRun } from "../train/open-run.ts";
@@ -68,8 +67,7 @@ async function openRunModel(
   { step: which = "latest", ema = true }: OpenOptions,
 ): Promise<OpenedModel> {
   const metrics = await readMetrics(join(path, "metrics.jsonl"));
-  const chosen = which === "best" ? await bestStep(path, metrics) : which;
-  const { model, tokenizer, state, step, warnings } = await readRun(path, chosen);
+  const { model, tokenizer, state, step, warnings } = await readRun(path, which);
   const files = await tokenizerFilesOf(path, basename(resolve(path)));
   return {
     path,
@@ -120,24 +118,6 @@ async function openHubModel(
     tokenizerFiles: folder.tokenizer,
     warnings: [],
   };
-}
-
-/** The kept checkpoint with the lowest loss on held-out text. */
-async function bestStep(path: string, metrics: readonly MetricsRow[]): Promise<number> {
-  const kept = await listCheckpoints(path);
-  const evaluated = metrics.flatMap(({ step, "eval/loss": loss }) =>
-    typeof loss === "number" && kept.includes(step) ? [{ step, loss }] : [],
-  );
-  const [best] = evaluated.sort((a, b) => a.loss - b.loss || b.step - a.step);
-  if (best !== undefined) return best.step;
-  throw new RunError(
-    "RUN-01",
-    `run: no checkpoint of ${path} was evaluated, so none is the best.`,
-    [
-      ["steps there", kept.join(", ") || "none"],
-      ["fix", "take one of them with --step, or --step latest"],
-    ],
-  );
 }
 
 function neither(path: string, why: string): RunError {

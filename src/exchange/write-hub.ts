@@ -1,6 +1,8 @@
 /** @file A model as a folder in the Hub's form. */
 
 import { basename, resolve } from "node:path";
+import { checkSpace } from "../files/folder.ts";
+import { bytesIn } from "../train/safetensors.ts";
 import { isWeightDType, type WeightDType } from "./elements.ts";
 import { writeFolder } from "./export-folder.ts";
 import { formOfFamily } from "./forms.ts";
@@ -38,7 +40,9 @@ export async function writeHub(
   const tensors = form.tensors(model, weightForms(weights));
   const { shardBytes, onWrite } = options;
   const how = { dtype, shardBytes, ...(onWrite === undefined ? {} : { onWrite }) };
+  const bytes = tensors.reduce((sum, { dims }) => sum + bytesIn({ dims, dtype }), 0);
   return writeFolder(out, options, async (folder) => {
+    await checkSpace("export", out, folder, bytes);
     // First, so that a configuration that cannot be written stops before gigabytes are.
     await writeSideFiles(opened, folder, basename(resolve(out)), options, dtype);
     return writeWeights(folder, tensors, weights, how);

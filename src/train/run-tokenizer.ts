@@ -24,6 +24,8 @@ export interface RunTokenizerOptions extends ReadOptions {
   readonly vocab: number;
   /** A run that goes on: its own file counts, whatever is said now. */
   readonly resumed: string | undefined;
+  /** That of the weights to start from. */
+  readonly given?: Tokenizer | undefined;
   onNotice(line: string): void;
 }
 
@@ -34,6 +36,7 @@ export interface RunTokenizerOptions extends ReadOptions {
 export async function tokenizerOfRun(options: RunTokenizerOptions): Promise<Tokenizer> {
   const { tokenizer, data, vocab, resumed, onNotice } = options;
   if (resumed !== undefined && (await hasTokenizer(resumed))) return openTokenizer(resumed);
+  if (options.given !== undefined) return options.given;
   const kind = LEARNED.find((name) => name === tokenizer);
   if (kind === undefined) return openTokenizer(tokenizer);
   onNotice(`learning a ${kind} tokenizer of ${vocab} tokens from ${data}`);

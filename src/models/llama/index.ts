@@ -70,10 +70,9 @@ function languageModel(
 
 function withOverrides(preset: string, overrides: Overrides): LanguageModel {
   const { model, training } = presetByName(preset);
-  const base = { ...model, ...overrides.file?.model };
   return languageModel(
     preset,
-    readModel({ ...base, layers: overrides.layers ?? base.layers }),
+    readModel({ ...model, layers: overrides.layers ?? model.layers }),
     overrideTraining(training, overrides, OWNER),
   );
 }
