@@ -60,7 +60,12 @@ describe("tokenizer train", () => {
     );
     expect(code).toBe(0);
     const result = JSON.parse(out);
-    expect(result).toMatchObject({ kind: "Unigram", vocab: 700, padding: 1, bytes: Buffer.byteLength(LANGUAGES) });
+    expect(result).toMatchObject({
+      kind: "Unigram",
+      vocab: 700,
+      padding: 1,
+      bytes: Buffer.byteLength(LANGUAGES),
+    });
     expect(result.bytesPerToken).toBeGreaterThan(1.5);
     expect(JSON.parse(await readFile(at("uni.json"), "utf8")).model.type).toBe("Unigram");
   });

@@ -1,7 +1,7 @@
 /** @file The model card: `README.md` with the front matter that the Hub reads, and how to load the model. */
 
 import { formatCount } from "../core/text.ts";
-import { listCorpora } from "../data/corpus.ts";
+import { listCorpora } from "../data/corpora/table.ts";
 import type { MetricsRow } from "../train/metrics.ts";
 import type { OpenedModel } from "./open-model.ts";
 
