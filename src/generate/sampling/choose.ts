@@ -1,7 +1,7 @@
 /** @file The choice of one token: a pure function of logits, options, what came before, and a counter. */
 
 import { drawBelow } from "../../data/permutation.ts";
-import { type Candidates, candidatesOf, FILTERS, narrow, sum } from "./filters.ts";
+import { Candidates, FILTERS, sum } from "./filters.ts";
 import type { History } from "./history.ts";
 import { LOGIT_RULES } from "./logit-rules.ts";
 import type { SamplingOptions } from "./options.ts";
@@ -31,9 +31,8 @@ export function createSampler(options: SamplingOptions): Sampler {
       const own = rules.length === 0 ? logits : logits.slice();
       for (const rule of rules) rule.apply(own, options, history);
       if (options.temperature === 0) return likeliest(own);
-      let candidates = candidatesOf(own, options.temperature);
-      for (const filter of filters)
-        candidates = narrow(candidates, filter.keep(candidates.weights, options));
+      let candidates = new Candidates(own, options.temperature);
+      for (const filter of filters) candidates = candidates.at(filter.keep(candidates, options));
       return draw(candidates, uniform(options.seed, history.answer.length));
     },
   };
@@ -57,7 +56,8 @@ export function uniform(seed: number, place: number): number {
   return drawBelow(2 ** 53, seed, place) / 2 ** 53;
 }
 
-function draw({ ids, weights }: Candidates, at: number): number {
+function draw(candidates: Candidates, at: number): number {
+  const { weights } = candidates;
   let left = at * sum(weights);
   let last = 0;
   for (let i = 0; i < weights.length; i++) {
@@ -67,5 +67,5 @@ function draw({ ids, weights }: Candidates, at: number): number {
     left -= weight;
     if (left < 0) break;
   }
-  return ids === undefined ? last : (ids[last] ?? 0);
+  return candidates.id(last);
 }

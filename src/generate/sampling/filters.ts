@@ -5,15 +5,56 @@
  * what the one before left, with shares counted anew among those.
  */
 
-import { largest } from "./largest.ts";
+import { largest, reaching } from "./largest.ts";
 import type { SamplingOptions } from "./options.ts";
 
-/** Tokens that may be drawn, with weights in proportion to their probabilities. */
-export interface Candidates {
+/** Tokens that may be drawn. */
+export class Candidates {
   /** Token ids; undefined means that token `i` stands at index `i`. */
-  readonly ids: Int32Array | undefined;
-  /** `exp((logit − largest logit) / temperature)`; 0 for logits that are −∞ or no numbers. */
-  readonly weights: Float32Array;
+  readonly #ids: Int32Array | undefined;
+  readonly logits: Float32Array;
+  readonly temperature: number;
+  #weights: Float32Array | undefined;
+
+  /** @param temperature - above 0 */
+  constructor(logits: Float32Array, temperature: number, ids?: Int32Array) {
+    this.logits = logits;
+    this.temperature = temperature;
+    this.#ids = ids;
+  }
+
+  /** In proportion to the probabilities: `exp((logit − largest logit) / temperature)`; 0 for NaN. */
+  get weights(): Float32Array {
+    this.#weights ??= weightsOf(this.logits, this.temperature);
+    return this.#weights;
+  }
+
+  id(index: number): number {
+    return this.#ids === undefined ? index : (this.#ids[index] ?? 0);
+  }
+
+  /** Those at some indices, in that order. */
+  at(indices: Int32Array): Candidates {
+    const logits = new Float32Array(indices.length);
+    for (let i = 0; i < indices.length; i++) logits[i] = this.logits[indices[i] ?? 0] ?? 0;
+    return new Candidates(
+      logits,
+      this.temperature,
+      this.#ids === undefined ? indices : indices.map((i) => this.id(i)),
+    );
+  }
+}
+
+function weightsOf(logits: Float32Array, temperature: number): Float32Array {
+  const top = largestOf(logits);
+  const weights = new Float32Array(logits.length);
+  for (let i = 0; i < logits.length; i++) {
+    const logit = logits[i] ?? Number.NaN;
+    // The largest itself apart: ∞ − ∞ is no number.
+    const weight = logit === top ? 1 : Math.exp((logit - top) / temperature);
+    if (weight > 0) weights[i] = weight;
+  }
+  return weights;
 }
 
 /** One way to leave tokens out. */
@@ -21,53 +62,30 @@ export interface Filter {
   readonly name: string;
   applies(options: SamplingOptions): boolean;
   /** @returns indices into the candidates, at least one */
-  keep(weights: Float32Array, options: SamplingOptions): Int32Array;
-}
-
-/** Candidates of all tokens at a temperature above 0. */
-export function candidatesOf(logits: Float32Array, temperature: number): Candidates {
-  let top = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) if (logit > top) top = logit;
-  const weights = new Float32Array(logits.length);
-  for (let i = 0; i < logits.length; i++) {
-    const logit = logits[i] ?? Number.NaN;
-    // The largest itself apart: ∞ − ∞ is no number.
-    const weight = logit === top ? 1 : Math.exp((logit - top) / temperature);
-    weights[i] = weight > 0 ? weight : 0;
-  }
-  return { ids: undefined, weights };
-}
-
-/** The candidates that a filter kept. */
-export function narrow({ ids, weights }: Candidates, kept: Int32Array): Candidates {
-  return {
-    ids: ids === undefined ? kept : kept.map((i) => ids[i] ?? 0),
-    weights: Float32Array.from(kept, (i) => weights[i] ?? 0),
-  };
+  keep(candidates: Candidates, options: SamplingOptions): Int32Array;
 }
 
 const topK: Filter = {
   name: "top-k",
   applies: (o) => o.topK > 0,
-  keep: (weights, { topK: k }) => largest(weights, k),
+  keep: ({ logits }, { topK: k }) => largest(logits, k),
 };
 
 /** Nucleus sampling: Holtzman et al., arXiv:1904.09751. */
 const topP: Filter = {
   name: "top-p",
   applies: (o) => o.topP < 1,
-  keep: (weights, { topP: share }) => reaching(weights, weights, share),
+  keep: ({ logits, weights }, { topP: share }) => reaching(logits, weights, share * sum(weights)),
 };
 
-/** Nguyen et al., arXiv:2407.01082. The likeliest weight is 1 at first, and stays among those left. */
+/** Nguyen et al., arXiv:2407.01082. */
 const minP: Filter = {
   name: "min-p",
   applies: (o) => o.minP > 0,
-  keep(weights, { minP: share }) {
-    let top = 0;
-    for (const weight of weights) if (weight > top) top = weight;
+  keep({ logits, temperature }, { minP: share }) {
+    const bar = largestOf(logits) + temperature * Math.log(share);
     const kept: number[] = [];
-    for (let i = 0; i < weights.length; i++) if ((weights[i] ?? 0) >= share * top) kept.push(i);
+    for (let i = 0; i < logits.length; i++) if ((logits[i] ?? 0) >= bar) kept.push(i);
     return Int32Array.from(kept);
   },
 };
@@ -76,7 +94,7 @@ const minP: Filter = {
 const typicalP: Filter = {
   name: "typical-p",
   applies: (o) => o.typicalP < 1,
-  keep(weights, { typicalP: share }) {
+  keep({ weights }, { typicalP: share }) {
     const total = sum(weights);
     let entropy = 0;
     for (const weight of weights)
@@ -84,7 +102,7 @@ const typicalP: Filter = {
     const nearness = weights.map((weight) =>
       weight > 0 ? -Math.abs(-Math.log(weight / total) - entropy) : Number.NEGATIVE_INFINITY,
     );
-    return reaching(nearness, weights, share);
+    return reaching(nearness, weights, share * total);
   },
 };
 
@@ -96,20 +114,8 @@ export function sum(values: Float32Array): number {
   return total;
 }
 
-/**
- * The fewest candidates, best scores first, whose weights reach a share of all weights.
- *
- * Mostly few are enough, so the best 64 are looked at before more are sorted.
- */
-function reaching(scores: Float32Array, weights: Float32Array, share: number): Int32Array {
-  const goal = share * sum(weights);
-  for (let k = 64; ; k *= 8) {
-    const order = largest(scores, k);
-    let reached = 0;
-    for (let count = 0; count < order.length; count++) {
-      reached += weights[order[count] ?? 0] ?? 0;
-      if (reached >= goal) return order.subarray(0, count + 1);
-    }
-    if (order.length === weights.length) return order;
-  }
+function largestOf(values: Float32Array): number {
+  let top = Number.NEGATIVE_INFINITY;
+  for (const value of values) if (value > top) top = value;
+  return top;
 }
