@@ -4,12 +4,23 @@ import { type Cache, copyRow } from "./cache.ts";
 import { placesFor, placesUpTo } from "./cache-pool.ts";
 import type { Decoder } from "./decoder.ts";
 import { type PrefixStore, same } from "./prefix-store.ts";
-import type { Sequence } from "./sequence.ts";
+import type { GenerationRequest } from "./request.ts";
 
 /** Most tokens read at once. */
 const CHUNK = 64;
 /** Fewest: a shorter rest is filled up with tokens whose places are written again before they are read. */
 const SMALLEST = 8;
+
+/** A prompt on its way into a cache. */
+export interface Reading {
+  readonly request: Pick<GenerationRequest, "prompt" | "promptLogProbabilities">;
+  /** The reader's, until it is released. */
+  cache: Cache | undefined;
+  /** Tokens of the prompt that the cache holds. */
+  read: number;
+  /** Told of logits `[count, vocab]` after the tokens from place `from` on. */
+  readPrompt(logits: Float32Array, vocab: number, from: number, count: number): void;
+}
 
 /** One turn of reading. */
 export interface ReadResult {
@@ -41,7 +52,7 @@ export class PromptReader {
   }
 
   /** Whose turn it is: the first whose prompt is not the one that another is reading just now. */
-  next(sequences: readonly Sequence[]): Sequence | undefined {
+  next<R extends Reading>(sequences: readonly R[]): R | undefined {
     return sequences.find(
       (sequence) =>
         sequence.cache !== undefined ||
@@ -55,7 +66,7 @@ export class PromptReader {
   }
 
   /** Reads one chunk of a prompt, or finds all of it in the store. */
-  async read(sequence: Sequence): Promise<ReadResult> {
+  async read(sequence: Reading): Promise<ReadResult> {
     const { prompt } = sequence.request;
     let reused = 0;
     if (sequence.cache === undefined) {
@@ -82,7 +93,7 @@ export class PromptReader {
   }
 
   /** Gives the cache back. */
-  release(sequence: Sequence): void {
+  release(sequence: Reading): void {
     if (sequence.cache !== undefined) this.#decoder.pool.give(sequence.cache);
     sequence.cache = undefined;
   }
@@ -101,7 +112,7 @@ export class PromptReader {
   }
 
   /** @returns the last logits when the whole prompt is known */
-  async #open(sequence: Sequence): Promise<Float32Array | undefined> {
+  async #open(sequence: Reading): Promise<Float32Array | undefined> {
     const { prompt, promptLogProbabilities } = sequence.request;
     const places = placesFor(Math.ceil(prompt.length / CHUNK) * CHUNK);
     const cache = await this.#decoder.pool.take(1, places);

@@ -31,17 +31,21 @@ export interface OpenedRun {
 }
 
 /**
- * Model and newest good checkpoint of a run folder.
+ * Model and checkpoint of a run folder.
  *
+ * @param which - a step, or the newest checkpoint that is good
  * @throws RunError when the folder holds no run, CheckpointError when no checkpoint is good
  */
-export async function readRun(folder: string): Promise<OpenedRun> {
+export async function readRun(
+  folder: string,
+  which: number | "latest" = "latest",
+): Promise<OpenedRun> {
   const config = saved.safeParse(await readJson(join(folder, "config.json"), folder));
   if (!config.success)
     throw notARun(folder, "its config.json has no preset, family, model and training");
   const { preset, family, model: sizes, training } = config.data;
   const model = await restoreModel({ preset, family, model: sizes, training });
-  const { step, tensors, warnings } = await loadCheckpoint(folder, "latest");
+  const { step, tensors, warnings } = await loadCheckpoint(folder, which);
   const { result } = trace("initial", (key: Tensor) => model.initial(key), [
     abstract(aval("uint32", [2])),
   ]);
