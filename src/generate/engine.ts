@@ -125,15 +125,19 @@ export class GenerationEngine {
     }
   }
 
-  /** Compiles what requests of any length will need, so that the first ones need not wait. */
-  async warm(onProgress: (done: number, of: number) => void = () => {}): Promise<void> {
+  /**
+   * Compiles what requests of any length will need, so that the first ones need not wait.
+   *
+   * @param onProgress - told after every program; false stops
+   */
+  async warm(onProgress: (done: number, of: number) => boolean = () => true): Promise<void> {
     const forms = [
       ...this.#reader.forms(this.context).map((form) => () => this.#reader.warm(form)),
       ...this.#batch.forms(this.context).map((form) => () => this.#batch.warm(form)),
     ];
     for (const [done, warm] of forms.entries()) {
       await warm();
-      onProgress(done + 1, forms.length);
+      if (!onProgress(done + 1, forms.length)) return;
     }
   }
 
