@@ -50,6 +50,7 @@ export function hashDecoder({
     start,
     calls: [],
     before: () => {},
+    compile: async () => {},
     async forward(cache, ids, at) {
       const { rows, places } = cache;
       const pos = ids.length / rows;

@@ -2,14 +2,8 @@
 
 import { type Cache, copyRow } from "./cache.ts";
 import { placesFor, placesUpTo } from "./cache-pool.ts";
-import type { Decoder } from "./decoder.ts";
+import type { Decoder, DecoderForm } from "./decoder.ts";
 import type { Sequence } from "./sequence.ts";
-
-/** Form of a compiled program. */
-export interface BatchForm {
-  readonly rows: number;
-  readonly places: number;
-}
 
 export class Batch {
   readonly #decoder: Decoder;
@@ -79,14 +73,10 @@ export class Batch {
   }
 
   /** All programs for texts of a context. */
-  forms(context: number): BatchForm[] {
-    return this.#sizes.flatMap((rows) => placesUpTo(context).map((places) => ({ rows, places })));
-  }
-
-  async warm({ rows, places }: BatchForm): Promise<void> {
-    const cache = await this.#decoder.pool.take(rows, places);
-    const zeros = new Int32Array(rows);
-    this.#decoder.pool.give((await this.#decoder.forward(cache, zeros, zeros.slice())).cache);
+  forms(context: number): DecoderForm[] {
+    return this.#sizes.flatMap((rows) =>
+      placesUpTo(context).map((places) => ({ rows, tokens: 1, places })),
+    );
   }
 
   /**

@@ -1,7 +1,9 @@
 /** @file A model compiled for decoding. What batches requests knows nothing else of it. */
 
+import { aval } from "../core/shape.ts";
 import { fromData, type Tensor } from "../core/tensor.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
+import { abstract, trace } from "../transforms/trace.ts";
 import { type Cache, type CacheLayout, cacheLayout } from "./cache.ts";
 import { CachePool } from "./cache-pool.ts";
 import type { DecoderState, DecodingModel, DecodingWeights } from "./model.ts";
@@ -28,6 +30,15 @@ export interface Decoder {
    * @param at - `[rows]`, the place of each row's first id
    */
   forward(cache: Cache, ids: Int32Array, at: Int32Array): Promise<Forward>;
+  /** Makes the program for calls of a form, without running it. */
+  compile(form: DecoderForm): Promise<void>;
+}
+
+/** Form of a call: rows, tokens of each, places of the cache. */
+export interface DecoderForm {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly places: number;
 }
 
 /** Compiled programs of one model, for any weights of its form. */
@@ -71,6 +82,15 @@ export function decoderPrograms(
           fromData("int32", [rows], at, "batch"),
         );
         return { logits: logits.data() as Float32Array, cache: { rows, places, state: next } };
+      },
+      async compile({ rows, tokens, places }) {
+        const { result } = trace("cache", () => model.startDecoding(rows, places), []);
+        await decode.compile(
+          result,
+          weights,
+          abstract(aval("int32", [rows, tokens], ["batch", "pos"])),
+          abstract(aval("int32", [rows], ["batch"])),
+        );
       },
     }),
   };

@@ -69,6 +69,7 @@ export class GenerationEngine {
     cancelled: 0,
     failed: 0,
   };
+  readonly #decoder: Decoder;
   readonly #tokenizer: Tokenizer;
   readonly #vocab: number;
   readonly #slots: number;
@@ -81,6 +82,7 @@ export class GenerationEngine {
   constructor(decoder: Decoder, tokenizer: Tokenizer, options: Partial<EngineOptions> = {}) {
     const { slots, context, minRows, prefixBytes } = { ...ENGINE_DEFAULTS, ...options };
     this.context = context;
+    this.#decoder = decoder;
     this.#tokenizer = tokenizer;
     this.#vocab = Math.min(decoder.vocab, tokenizer.vocab);
     this.#slots = slots;
@@ -131,12 +133,9 @@ export class GenerationEngine {
    * @param onProgress - told after every program; false stops
    */
   async warm(onProgress: (done: number, of: number) => boolean = () => true): Promise<void> {
-    const forms = [
-      ...this.#reader.forms(this.context).map((form) => () => this.#reader.warm(form)),
-      ...this.#batch.forms(this.context).map((form) => () => this.#batch.warm(form)),
-    ];
-    for (const [done, warm] of forms.entries()) {
-      await warm();
+    const forms = [...this.#reader.forms(this.context), ...this.#batch.forms(this.context)];
+    for (const [done, form] of forms.entries()) {
+      await this.#decoder.compile(form);
       if (!onProgress(done + 1, forms.length)) return;
     }
   }

@@ -2,7 +2,7 @@
 
 import { type Cache, copyRow } from "./cache.ts";
 import { placesFor, placesUpTo } from "./cache-pool.ts";
-import type { Decoder } from "./decoder.ts";
+import type { Decoder, DecoderForm } from "./decoder.ts";
 import { type PrefixStore, same } from "./prefix-store.ts";
 import type { GenerationRequest } from "./request.ts";
 
@@ -30,12 +30,6 @@ export interface ReadResult {
   readonly read: number;
   /** Tokens taken from the store instead. */
   readonly reused: number;
-}
-
-/** Form of a compiled program: tokens at once, and places of the cache. */
-export interface ReadForm {
-  readonly tokens: number;
-  readonly places: number;
 }
 
 export class PromptReader {
@@ -99,16 +93,12 @@ export class PromptReader {
   }
 
   /** All programs for prompts of a context. */
-  forms(context: number): ReadForm[] {
+  forms(context: number): DecoderForm[] {
     const sizes: number[] = [];
     for (let size = this.#fillsUp ? SMALLEST : 1; size <= CHUNK; size *= 2) sizes.push(size);
-    return placesUpTo(context).flatMap((places) => sizes.map((tokens) => ({ tokens, places })));
-  }
-
-  async warm({ tokens, places }: ReadForm): Promise<void> {
-    const cache = await this.#decoder.pool.take(1, places);
-    const result = await this.#decoder.forward(cache, new Int32Array(tokens), Int32Array.of(0));
-    this.#decoder.pool.give(result.cache);
+    return placesUpTo(context).flatMap((places) =>
+      sizes.map((tokens) => ({ rows: 1, tokens, places })),
+    );
   }
 
   /** @returns the last logits when the whole prompt is known */

@@ -26,6 +26,18 @@ export const BENCHES: CommandList = {
   baselines: {
     summary: "Bits per byte of n-gram models, gzip, brotli and xz on held-out text",
     load: () => import("./baselines.ts"),
+  serve: {
+    summary: "Put many clients on a server, and hold every answer against the one computed alone",
+    load: () => import("./serve.ts"),
+  },
+  generate: {
+    summary: "Time writing text with a key-value cache against PyTorch, alone and 16 at once",
+    load: () => import("./generate.ts"),
+  },
+  "generate-runner": {
+    summary: "Answer the requests of `bench generate` on stdin",
+    load: () => import("./generate-runner.ts"),
+    hidden: true,
   },
   "compile-once": {
     summary: "Compile a training step once; `bench compile` times this",
