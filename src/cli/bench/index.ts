@@ -26,6 +26,7 @@ export const BENCHES: CommandList = {
   baselines: {
     summary: "Bits per byte of n-gram models, gzip, brotli and xz on held-out text",
     load: () => import("./baselines.ts"),
+  },
   serve: {
     summary: "Put many clients on a server, and hold every answer against the one computed alone",
     load: () => import("./serve.ts"),
