@@ -71,9 +71,16 @@ export function createGenerator(
   };
 }
 
-/** A text has to start somewhere: an empty one starts at a new line. */
+/**
+ * Tokens to go on from, with those that the tokenizer puts before every text.
+ *
+ * A text has to start somewhere: an empty one starts where a document has ended, or at a new line.
+ */
 export function promptIds(tokenizer: Tokenizer, text: string): Int32Array {
-  return tokenizer.encode(text === "" ? "\n" : text);
+  const ids = tokenizer.encode(text, { addSpecial: true });
+  if (ids.length > 0) return ids;
+  const { endOfText } = tokenizer;
+  return endOfText === undefined ? tokenizer.encode("\n") : Int32Array.of(endOfText);
 }
 
 /** The token at which texts of this tokenizer end, where it has one. */

@@ -75,10 +75,10 @@ export function tokenText(
 ): TokenText {
   return {
     id,
-    text: tokenizer.decode([id]),
+    text: tokenizer.decode([id], { special: "show" }),
     logProbability,
     top: top.map((other) => ({
-      text: tokenizer.decode([other.id]),
+      text: tokenizer.decode([other.id], { special: "show" }),
       logProbability: other.logProbability,
     })),
   };

@@ -4,6 +4,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { DataError } from "../core/errors.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { promptIds } from "../generate/generator.ts";
 
 export type Role = "system" | "user" | "assistant";
 
@@ -36,13 +38,16 @@ export const PLAIN_TEMPLATE: ChatTemplate = {
   stop: ["\nUser:", "\nAssistant:"],
 };
 
+/** Where a message's own text goes. */
+const PLACE = "{content}";
+
 const text = z.string();
 const schema = z.strictObject({
   begin: text.default(""),
   messages: z.strictObject({
-    system: text.includes("{content}"),
-    user: text.includes("{content}"),
-    assistant: text.includes("{content}"),
+    system: text.includes(PLACE),
+    user: text.includes(PLACE),
+    assistant: text.includes(PLACE),
   }),
   answer: text.min(1),
   stop: z.array(text.min(1)).default([]),
@@ -75,11 +80,42 @@ export async function readChatTemplate(folder: string): Promise<ChatTemplate> {
   throw refuse(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "it has another form"}`);
 }
 
-/** The text after which the model writes its answer. */
-export function renderChat(template: ChatTemplate, messages: readonly Message[]): string {
-  const told = messages.map(({ role, content }) =>
-    // A function, since a replacement text could hold `$&`.
-    template.messages[role].replace("{content}", () => content),
+/**
+ * Tokens after which the model writes its answer.
+ *
+ * Special tokens are read in the template only: what a user writes cannot end a turn. Where the template
+ * names none, all is encoded as one text, as it would stand in a book.
+ */
+export function chatIds(
+  tokenizer: Tokenizer,
+  template: ChatTemplate,
+  messages: readonly Message[],
+): Int32Array {
+  const parts = renderChat(template, messages);
+  const names = [...tokenizer.special.keys()];
+  const plain = !parts.some(({ own, text }) => own && names.some((name) => text.includes(name)));
+  if (plain) return promptIds(tokenizer, parts.map(({ text }) => text).join(""));
+  return Int32Array.from(
+    parts.flatMap(({ text, own }) => [...tokenizer.encode(text, { parseSpecial: own })]),
   );
-  return template.begin + told.join("") + template.answer;
+}
+
+interface Part {
+  readonly text: string;
+  /** Whether it is the template's own. */
+  readonly own: boolean;
+}
+
+function renderChat(template: ChatTemplate, messages: readonly Message[]): Part[] {
+  const own = (one: string): Part => ({ text: one, own: true });
+  const told = messages.flatMap(({ role, content }) => {
+    const form = template.messages[role];
+    const at = form.indexOf(PLACE);
+    return [
+      own(form.slice(0, at)),
+      { text: content, own: false },
+      own(form.slice(at + PLACE.length)),
+    ];
+  });
+  return [own(template.begin), ...told, own(template.answer)].filter((part) => part.text !== "");
 }

@@ -4,7 +4,7 @@ import type { Answer } from "../generate/answer.ts";
 import { promptIds } from "../generate/generator.ts";
 import type { GenerationRequest } from "../generate/request.ts";
 import { badRequest } from "./api-error.ts";
-import { type Message, renderChat } from "./chat-template.ts";
+import { chatIds, type Message } from "./chat-template.ts";
 import { type Choice, echoChoice, plainChoice, promptChoice } from "./choice.ts";
 import { fitToContext, samplingOf, seedOf, stopsOf, stopTokens } from "./generation-plan.ts";
 import type { ChatBody, CommonBody, CompletionBody } from "./request-schema.ts";
@@ -82,10 +82,9 @@ export function planCompletion(
 export function planChat(body: ChatBody, model: ServedModel, limits: ServeLimits): Plan {
   if ((body.top_logprobs ?? 0) > 0 && body.logprobs !== true)
     throw badRequest("top_logprobs", '"top_logprobs" needs "logprobs": true');
-  const text = renderChat(model.chat, body.messages.map(messageOf));
   const place = fitToContext(
     {
-      ids: promptIds(model.tokenizer, text),
+      ids: chatIds(model.tokenizer, model.chat, body.messages.map(messageOf)),
       maxTokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
       promptParam: "messages",
       maxTokensParam: body.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens",

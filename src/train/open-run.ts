@@ -1,12 +1,13 @@
 /** @file A finished or stopped run, opened to be sampled or looked at. */
 
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { RunError } from "../core/errors.ts";
 import { aval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { byteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { openTokenizer, TOKENIZER_FILE } from "../data/tokenizers/open.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { loadCheckpoint } from "./checkpoint.ts";
 import { restoreModel } from "./families.ts";
@@ -51,11 +52,17 @@ export async function readRun(
   ]);
   return {
     model,
-    tokenizer: byteTokenizer,
+    tokenizer: await tokenizerOf(folder),
     state: stateFrom(result, tensors, `${folder}, step ${step}`),
     step,
     warnings,
   };
+}
+
+/** The run's own tokenizer; a run without one has bytes. @throws DataError when its file is damaged */
+async function tokenizerOf(folder: string): Promise<Tokenizer> {
+  const own = await stat(join(folder, TOKENIZER_FILE)).catch(() => undefined);
+  return own === undefined ? byteTokenizer : openTokenizer(folder);
 }
 
 async function readJson(path: string, folder: string): Promise<unknown> {
