@@ -1,12 +1,12 @@
 /** @file A server in front of a decoder without a model, and the stock client that talks to it. */
 
 import OpenAI from "openai";
-import { byteTokenizer } from "../src/data/tokenizer.ts";
-import { type EngineOptions, GenerationEngine } from "../src/generate/engine.ts";
-import { PLAIN_TEMPLATE } from "../src/serve/chat-template.ts";
-import { DEFAULT_LIMITS, type ServeLimits } from "../src/serve/served-model.ts";
-import { type RunningServer, startServer } from "../src/serve/server.ts";
-import { type HashDecoder, hashDecoder } from "./hash-decoder.ts";
+import { byteTokenizer } from "../../src/data/tokenizer.ts";
+import { type EngineOptions, GenerationEngine } from "../../src/generate/engine.ts";
+import { PLAIN_TEMPLATE } from "../../src/serve/chat-template.ts";
+import { DEFAULT_LIMITS, type ServeLimits } from "../../src/serve/served-model.ts";
+import { type RunningServer, startServer } from "../../src/serve/server.ts";
+import { type HashDecoder, hashDecoder } from "../generate/hash-decoder.ts";
 
 export const LETTERS: readonly number[] = Array.from("abcdefghij .,\n", (letter) =>
   letter.charCodeAt(0),
@@ -70,3 +70,24 @@ export async function testServer({
       }),
   };
 }
+
+interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string | null;
+  };
+}
+
+/** What an answer says in the form of an error. */
+export const errorOf = async (answer: Response): Promise<ErrorBody["error"]> =>
+  ((await answer.json()) as ErrorBody).error;
+
+/** A completion to ask for. */
+export const plain: OpenAI.CompletionCreateParamsNonStreaming = {
+  model: "hash",
+  prompt: "abc",
+  max_tokens: 30,
+  seed: 7,
+};

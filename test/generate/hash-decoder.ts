@@ -1,12 +1,12 @@
 /** @file A decoder without a model: logits are a hash of all that its cache holds of a row. */
 
-import { aval } from "../src/core/shape.ts";
-import { stored } from "../src/core/tensor.ts";
-import { leaves } from "../src/core/tree.ts";
-import { hash32 } from "../src/data/permutation.ts";
-import type { Cache } from "../src/generate/cache.ts";
-import { CachePool } from "../src/generate/cache-pool.ts";
-import type { Decoder } from "../src/generate/decoder.ts";
+import { aval } from "../../src/core/shape.ts";
+import { stored } from "../../src/core/tensor.ts";
+import { leaves } from "../../src/core/tree.ts";
+import { hash32 } from "../../src/data/permutation.ts";
+import type { Cache } from "../../src/generate/cache.ts";
+import { CachePool } from "../../src/generate/cache-pool.ts";
+import type { Decoder } from "../../src/generate/decoder.ts";
 
 /** A decoder that counts its calls, and what tests may do with it. */
 export interface HashDecoder extends Decoder {

@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type HashDecoder, hashDecoder } from "../../test/hash-decoder.ts";
-import { drawBelow } from "../data/permutation.ts";
-import { byteTokenizer } from "../data/tokenizer.ts";
-import { type Answer, readAnswer } from "./answer.ts";
-import type { Decoder } from "./decoder.ts";
-import { type EngineOptions, GenerationEngine } from "./engine.ts";
-import type { GenerationRequest } from "./request.ts";
-import { createSampler } from "./sampling/choose.ts";
-import { History } from "./sampling/history.ts";
-import { PLAIN } from "./sampling/options.ts";
-import { StopStrings } from "./stop-strings.ts";
+import { drawBelow } from "../../src/data/permutation.ts";
+import { byteTokenizer } from "../../src/data/tokenizer.ts";
+import { type Answer, readAnswer } from "../../src/generate/answer.ts";
+import type { Decoder } from "../../src/generate/decoder.ts";
+import { type EngineOptions, GenerationEngine } from "../../src/generate/engine.ts";
+import type { GenerationRequest } from "../../src/generate/request.ts";
+import { createSampler } from "../../src/generate/sampling/choose.ts";
+import { History } from "../../src/generate/sampling/history.ts";
+import { PLAIN } from "../../src/generate/sampling/options.ts";
+import { StopStrings } from "../../src/generate/stop-strings.ts";
+import { type HashDecoder, hashDecoder } from "./hash-decoder.ts";
 
 const LETTERS = Array.from("abcdefghij .\n", (letter) => letter.charCodeAt(0));
 

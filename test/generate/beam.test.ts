@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { hashDecoder } from "../../test/hash-decoder.ts";
-import { type BeamOptions, beamSearch } from "./beam.ts";
-import { likeliest } from "./sampling/choose.ts";
-import { logSumExp } from "./sampling/log-probabilities.ts";
-import { PLAIN } from "./sampling/options.ts";
+import { type BeamOptions, beamSearch } from "../../src/generate/beam.ts";
+import { likeliest } from "../../src/generate/sampling/choose.ts";
+import { logSumExp } from "../../src/generate/sampling/log-probabilities.ts";
+import { PLAIN } from "../../src/generate/sampling/options.ts";
+import { hashDecoder } from "./hash-decoder.ts";
 
 const VOCAB = 5;
 const END = 4;

@@ -1,19 +1,19 @@
 /** @file Batching over a real model on the onnx engine: what holds bit for bit, and texts in any mix. */
 
 import { beforeAll, describe, expect, test } from "vitest";
-import { stored, type Tensor } from "../core/tensor.ts";
-import { leaves, mapTree } from "../core/tree.ts";
-import { drawBelow } from "../data/permutation.ts";
-import { byteTokenizer } from "../data/tokenizer.ts";
-import { jit } from "../engines/jit.ts";
-import * as random from "../numpy/random.ts";
-import { openPreset } from "../train/families.ts";
-import { type Answer, readAnswer } from "./answer.ts";
-import { copyRow } from "./cache.ts";
-import { type Decoder, decoderPrograms } from "./decoder.ts";
-import { GenerationEngine } from "./engine.ts";
-import type { GenerationRequest } from "./request.ts";
-import { PLAIN } from "./sampling/options.ts";
+import { stored, type Tensor } from "../../src/core/tensor.ts";
+import { leaves, mapTree } from "../../src/core/tree.ts";
+import { drawBelow } from "../../src/data/permutation.ts";
+import { byteTokenizer } from "../../src/data/tokenizer.ts";
+import { jit } from "../../src/engines/jit.ts";
+import { type Answer, readAnswer } from "../../src/generate/answer.ts";
+import { copyRow } from "../../src/generate/cache.ts";
+import { type Decoder, decoderPrograms } from "../../src/generate/decoder.ts";
+import { GenerationEngine } from "../../src/generate/engine.ts";
+import type { GenerationRequest } from "../../src/generate/request.ts";
+import { PLAIN } from "../../src/generate/sampling/options.ts";
+import * as random from "../../src/numpy/random.ts";
+import { openPreset } from "../../src/train/families.ts";
 
 let decoder: Decoder;
 

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { expect, test } from "vitest";
-import { TOKEN, testServer } from "../../test/serving.ts";
+import { TOKEN, testServer } from "../serve/server.ts";
 
 test("a reader who takes nothing holds no slot, and is cut off in the end", async () => {
   const server = await testServer({
