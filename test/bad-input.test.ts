@@ -130,14 +130,19 @@ test.each<[line: string, code: number, headline: string, mark: string]>([
     "run: cannot write $/empty.txt: a file or folder of another kind is in the way.",
     "DISK-01",
   ],
-  ["sample $/folder", 1, 'run: "$/folder" is not a run folder; it has no config.json.', "RUN-01"],
-  ["sample $/none", 1, 'run: "$/none" is not a run folder; it has no config.json.', "RUN-01"],
   [
-    "sample $/torn-run",
+    "sample $/folder",
     1,
-    'run: "$/torn-run" is not a run folder; its config.json is not JSON.',
+    'model: "$/folder" is neither a run folder nor a folder of the Hub; it has no config.json.',
     "RUN-01",
   ],
+  [
+    "sample $/none",
+    1,
+    'model: "$/none" is neither a run folder nor a folder of the Hub; it has no config.json.',
+    "RUN-01",
+  ],
+  ["sample $/torn-run", 1, "hub: $/torn-run/config.json is not JSON.", "CHECKPOINT-01"],
   [
     "sample $/folder --temperature -1",
     2,
@@ -194,6 +199,6 @@ test("--json puts the error on stdout too", async () => {
   const { code, out } = await meshloom("sample", join(base, "none"), "--json");
   expect([code, JSON.parse(out)]).toEqual([
     1,
-    { error: { code: "RUN-01", message: expect.stringContaining("is not a run folder") } },
+    { error: { code: "RUN-01", message: expect.stringContaining("is neither a run folder nor") } },
   ]);
 });

@@ -75,6 +75,18 @@ export function startTextPeer(python: string): Runner {
   return startProcess("text peer", [python, join(PEERS, "text_peer.py")]);
 }
 
+/** GLaM's decoding in PyTorch, on a configuration file. */
+export function startGeneratePeer(python: string, config: string): Runner {
+  const command = [python, join(PEERS, "generate_peer.py"), "--config", config];
+  return startProcess("generate peer", command);
+}
+
+/** Our own side of `bench generate`, on the same file. */
+export function startGenerateRunner(config: string): Runner {
+  const own = [process.execPath, join(ROOT, "bin", "meshloom.js"), "bench", "generate-runner"];
+  return startProcess("meshloom", [...own, "--config", config]);
+}
+
 function startProcess(name: string, [program = "", ...args]: readonly string[]): Runner {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
   const errors: string[] = [];

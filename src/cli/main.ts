@@ -13,8 +13,12 @@ export const COMMANDS: CommandList = {
     load: () => import("./train.ts"),
   },
   sample: {
-    summary: "Continue a text with a trained model",
+    summary: "Continue texts with a trained model",
     load: () => import("./sample.ts"),
+  },
+  serve: {
+    summary: "Serve a trained model over HTTP, in the form of OpenAI's interface",
+    load: () => import("./serve.ts"),
   },
   watch: {
     summary: "Follow a run in the browser while it trains",

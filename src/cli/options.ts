@@ -115,7 +115,8 @@ export function kebabCase(key: string): string {
 export function usageOf(key: string, option: Option): string {
   const name = kebabCase(key);
   if (option.type !== "flag") return `--${name} <${valueName(option)}>`;
-  return key in COMMON_OPTIONS ? `--${name}` : `--[no-]${name}`;
+  // A flag that is itself a no needs no second one.
+  return key in COMMON_OPTIONS || name.startsWith("no-") ? `--${name}` : `--[no-]${name}`;
 }
 
 /** What may be given, in words: `an integer, at least 1, in steps`. */

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { formatCount } from "../core/text.ts";
 import { byteTokenizer } from "../data/tokenizer.ts";
-import { createGenerator } from "../train/generate.ts";
+import { createGenerator } from "../generate/generator.ts";
 import { trainLoop } from "../train/loop.ts";
 import { openRun } from "../train/run-folder.ts";
 import { type Command, defineCommand } from "./command.ts";

@@ -123,7 +123,7 @@ async function openHubModel(
 function neither(path: string, why: string): RunError {
   return new RunError(
     "RUN-01",
-    `"${path}" is neither a run folder nor a folder of the Hub; ${why}.`,
+    `model: "${path}" is neither a run folder nor a folder of the Hub; ${why}.`,
     [
       [
         "fix",

@@ -1,6 +1,7 @@
 /** @file What a model folder offers to the commands: presets, and a model that can be trained and sampled. */
 
 import type { Tensor } from "../core/tensor.ts";
+import type { DecodingModel } from "../generate/model.ts";
 import type { Key } from "../numpy/random.ts";
 import type { TrainingSettings } from "./settings.ts";
 import type { StepMetrics, TrainState } from "./step.ts";
@@ -44,9 +45,6 @@ export interface ModelFacts {
   readonly sizes: Readonly<Record<string, string | number>>;
 }
 
-/** State of a decoder between tokens: a tree of tensors. */
-export type DecoderState = object;
-
 /** Settings of the sections `data` and `run` that belong to a preset. */
 export interface PresetDefaults {
   readonly data?: { readonly name?: string; readonly tokenizer?: string };
@@ -54,15 +52,13 @@ export interface PresetDefaults {
 }
 
 /** A language model with its recipe, ready to be traced. */
-export interface LanguageModel {
+export interface LanguageModel extends DecodingModel {
   readonly preset: string;
   /** Everything that decides the model's form, saved with a run. */
   readonly model: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
   /** What a run of the preset reads and shows where nothing else is said. */
   readonly defaults?: PresetDefaults | undefined;
-  /** Token ids lie in `[0, vocab)`. */
-  readonly vocab: number;
   /** Fresh weights, traced. */
   initial(key: Key): TrainState;
   /** One training step, traced. */
@@ -72,21 +68,6 @@ export interface LanguageModel {
   ): readonly [TrainState, StepMetrics<LanguageModelReport>];
   /** Nats over all counted tokens, by the rule that sampling uses, and how many those are; traced. */
   evaluate(weights: Weights, batch: TokenBatch): { readonly nats: Tensor; readonly count: Tensor };
-  /** An empty cache for `length` places of each row, traced. */
-  startDecoding(batch: number, length: number): DecoderState;
-  /**
-   * Goes on by one token or more, traced.
-   *
-   * @param ids - int32 `[batch, pos]`
-   * @param at - int32 `[batch]`, the place of each row's first id; earlier places of the cache are filled
-   * @returns logits `[batch, pos, vocab]` and the grown cache
-   */
-  decode(
-    weights: Weights,
-    cache: DecoderState,
-    ids: Tensor,
-    at: Tensor,
-  ): readonly [logits: Tensor, cache: DecoderState];
   facts(): ModelFacts;
 }
 

@@ -17,7 +17,8 @@ import { command as training } from "../../src/cli/train.ts";
 import { fromData, type Tensor } from "../../src/core/tensor.ts";
 import { jit } from "../../src/engines/jit.ts";
 import { openModel } from "../../src/exchange/open-model.ts";
-import type { DecoderState, Weights } from "../../src/train/model.ts";
+import type { DecoderState } from "../../src/generate/model.ts";
+import type { Weights } from "../../src/train/model.ts";
 
 const PYTHON = process.env["MESHLOOM_PYTHON"] ?? "python3";
 const SCRIPT = fileURLToPath(new URL("read_export.py", import.meta.url));

@@ -23,6 +23,19 @@ export const BENCHES: CommandList = {
     summary: "Time the writing of checkpoints against cp, and what it costs training steps",
     load: () => import("./checkpoint.ts"),
   },
+  serve: {
+    summary: "Put many clients on a server, and hold every answer against the one computed alone",
+    load: () => import("./serve.ts"),
+  },
+  generate: {
+    summary: "Time writing text with a key-value cache against PyTorch, alone and 16 at once",
+    load: () => import("./generate.ts"),
+  },
+  "generate-runner": {
+    summary: "Answer the requests of `bench generate` on stdin",
+    load: () => import("./generate-runner.ts"),
+    hidden: true,
+  },
   "compile-once": {
     summary: "Compile a training step once; `bench compile` times this",
     load: () => import("./compile-once.ts"),
