@@ -182,6 +182,11 @@ export const SETTINGS = {
     unit: "tokens",
     help: "what a sample adds; 0 for no samples; 200 when absent",
   },
+  tensorboard: {
+    type: "flag",
+    default: undefined,
+    help: "also write event files for TensorBoard into the run folder",
+  },
   engine: {
     type: "choice",
     choices: ["onnx", "reference"],
@@ -230,6 +235,7 @@ const KEYS: Readonly<Record<keyof typeof SETTINGS, string>> = {
   maxMinutes: "run.maxMinutes",
   prompt: "run.prompt",
   sampleTokens: "run.sampleTokens",
+  tensorboard: "run.tensorboard",
   engine: "run.engine",
   threads: "run.threads",
 };

@@ -6,6 +6,7 @@ import { byteTokenizer } from "../data/tokenizer.ts";
 import { createGenerator } from "../generate/generator.ts";
 import { trainLoop } from "../train/loop.ts";
 import { openRun } from "../train/run-folder.ts";
+import { createTimeline } from "../train/timeline.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { createProgress } from "./progress.ts";
 import { SETTINGS } from "./train-options.ts";
@@ -56,6 +57,11 @@ export const command: Command = defineCommand({
       valueName: "section.key=value",
       help: "any setting of model, training, data or run",
     },
+    profile: {
+      type: "flag",
+      default: false,
+      help: "write where the time goes into trace.json of the run folder, for ui.perfetto.dev",
+    },
     init: {
       type: "string",
       default: undefined,
@@ -82,6 +88,7 @@ export const command: Command = defineCommand({
       resume: options.resume,
       config: plan.saved,
       tokenizer: tokenizer === byteTokenizer ? undefined : tokenizer.json(),
+      tensorboard: config.run.tensorboard,
     });
     try {
       for (const note of [...plan.notes, ...run.notes]) context.log(note);
@@ -98,6 +105,9 @@ export const command: Command = defineCommand({
       const tell = (json: object, text: string) =>
         context.json ? context.out(JSON.stringify(json)) : progress.note(text);
       const generator = createGenerator(config.model, tokenizer, engine);
+      const timeline = options.profile
+        ? createTimeline(config.preset, () => performance.now())
+        : undefined;
       const started = performance.now();
       const result = await trainLoop({
         model: config.model,
@@ -108,6 +118,7 @@ export const command: Command = defineCommand({
         engine,
         initial: plan.initial,
         signal,
+        timeline,
         bytesOf: (ids) => (ids.length * heldOut.bytes) / heldOut.tokens,
         async sample(weights) {
           const { prompt, sampleTokens: tokens } = config.run;
@@ -131,6 +142,11 @@ export const command: Command = defineCommand({
           ),
         onSample: (step, sample) => tell({ step, sample }, showSample(step, sample)),
       });
+      if (timeline !== undefined) {
+        const path = join(folder, "trace.json");
+        await timeline.write(path);
+        progress.note(`timeline: ${path}, for ui.perfetto.dev`);
+      }
       const seconds = (performance.now() - started) / 1000;
       progress.finish(showEnd(result, seconds, folder));
       if (context.json) context.out(JSON.stringify(jsonEnd(result, seconds, folder)));

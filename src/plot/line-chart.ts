@@ -87,7 +87,7 @@ export function lineChart(chart: LineChart): string {
     (line, i): DrawnLine => ({ line, trend: trendOf(line, log), colour: i % SERIES_COLOURS }),
   );
   const lines = drawn.map((each) => drawLine(each, plot, x, y));
-  const top = legend(drawn, chart.width);
+  const top = legend(drawn, chart.width, textWidth(y.title));
   const body = [yAxis(plot, y), xAxis(plot, x), ...marks, ...lines, top].join("");
   return svg(chart.width, chart.height, chart.label, body);
 }
@@ -166,12 +166,23 @@ function dotsOf(points: readonly Point[], colour: number, x: Axis, y: Axis): str
     .join("");
 }
 
-/** Names with the newest value of the drawn line, from the right end of the top line to the left. */
-function legend(lines: readonly DrawnLine[], width: number): string {
-  let right = width - 8;
-  const items = lines.toReversed().map(({ line, trend, colour }) => {
+/** A name's swatch and the room around it. */
+const SWATCH = 34;
+
+/**
+ * Names with the newest value of the drawn line, from the right end of the top line to the left; names
+ * alone where the values would run into the title of the y axis.
+ */
+function legend(lines: readonly DrawnLine[], width: number, titleWidth: number): string {
+  const texts = lines.map(({ line, trend }) => {
     const last = trend.findLast(({ value }) => Number.isFinite(value));
-    const text = `${line.name} ${last === undefined ? "" : formatValue(last.value)}`.trim();
+    return `${line.name} ${last === undefined ? "" : formatValue(last.value)}`.trim();
+  });
+  const needed = texts.reduce((sum, text) => sum + textWidth(text) + SWATCH, titleWidth);
+  let right = width - 8;
+  const items = lines.toReversed().map(({ line, colour }, i) => {
+    const whole = texts[texts.length - 1 - i] ?? "";
+    const text = needed <= width || line.name === "" ? whole : line.name;
     const swatch = right - textWidth(text) - 20;
     const item =
       `<path class="line s${colour}" d="M${pixel(swatch)} 7h14"/>` +

@@ -27,6 +27,8 @@ import {
   standingAfter,
 } from "./step-row.ts";
 
+import { noTimeline, type Timeline } from "./timeline.ts";
+
 export type { StepProgress } from "./step-row.ts";
 
 /** Skipped steps in a row after which training stops. */
@@ -42,6 +44,8 @@ export interface LoopOptions {
   /** Weights to start a new run from, in the form of the model's own; fresh ones when absent. */
   readonly initial?: Weights | undefined;
   readonly signal: AbortSignal;
+  /** Notes where the time goes; nothing when absent. */
+  readonly timeline?: Timeline | undefined;
   /** Bytes of text that token ids stand for. */
   bytesOf(ids: Int32Array): number;
   /** Some writing of the model. */
@@ -97,6 +101,7 @@ class Session {
   readonly #options: LoopOptions;
   readonly #saver: Checkpointer;
   readonly #evaluate: (weights: Weights) => Promise<Evaluation>;
+  readonly #timeline: Timeline;
   #evaluations: Evaluations = evaluationsOf([], 0);
   #standing: Standing = { batches: 0, tokens: 0, seconds: 0 };
   #at = 0;
@@ -107,6 +112,7 @@ class Session {
     this.#options = options;
     this.#saver = saver;
     this.#evaluate = createEvaluator(options);
+    this.#timeline = options.timeline ?? noTimeline;
   }
 
   async train(): Promise<LoopResult> {
@@ -124,19 +130,22 @@ class Session {
     if (this.#reason() === undefined)
       await step.compile(state, ready(this.#standing.batches).tensors);
 
-    const { seconds: before } = this.#standing;
+    const { seconds: earlier } = this.#standing;
     const started = performance.now();
     const source = prefetch(ready, this.#standing.batches);
     while (this.#reason() === undefined) {
-      const { batch, waited } = source.next();
+      const { batch, waited } = await this.#span("batch", async () => source.next());
       const begun = performance.now();
-      const [next, metrics] = await step(state, batch.tensors);
+      const before = state;
+      const [next, metrics] = await this.#span(`step ${this.#at + 1}`, () =>
+        step(before, batch.tensors),
+      );
       const ended = performance.now();
       state = next;
       this.#standing = {
         batches: this.#standing.batches + 1,
         tokens: this.#standing.tokens + batch.tokens,
-        seconds: before + (ended - started) / 1000,
+        seconds: earlier + (ended - started) / 1000,
       };
       const progress = progressOf(metrics, state, (1000 * batch.tokens) / (ended - begun));
       if (progress.skipped > 0) {
@@ -145,12 +154,16 @@ class Session {
       }
       this.#at = progress.step;
       const row = rowOf(progress, metrics.report, this.#standing, waited);
-      await this.#options.run.appendMetrics([row]);
+      await this.#span("metrics", () => this.#options.run.appendMetrics([row]));
       this.#options.onStep(progress);
       if (this.#at < model.training.steps) await this.#doWhatIsDue(state);
     }
     source.close();
     return this.#end(state, this.#reason() ?? "interrupted");
+  }
+
+  #span<T>(name: string, work: () => Promise<T>): Promise<T> {
+    return this.#timeline.span("training loop", name, work);
   }
 
   async #begin(): Promise<TrainState> {
@@ -215,7 +228,7 @@ class Session {
   async #evaluateNow(
     state: TrainState,
   ): Promise<{ readonly evaluation: Evaluation; readonly isBest: boolean }> {
-    const evaluation = await this.#evaluate(weightsOf(state));
+    const evaluation = await this.#span("evaluation", () => this.#evaluate(weightsOf(state)));
     const isBest = this.#evaluations.add(this.#at, evaluation.loss);
     await this.#options.run.appendMetrics([
       {
@@ -231,7 +244,7 @@ class Session {
 
   async #sampleNow(state: TrainState): Promise<void> {
     if (this.#options.settings.sampleTokens === 0) return;
-    const sample = await this.#options.sample(weightsOf(state));
+    const sample = await this.#span("sample", () => this.#options.sample(weightsOf(state)));
     await this.#options.run.appendMetrics([
       { step: this.#at, time: new Date().toISOString(), sample },
     ]);
@@ -240,7 +253,9 @@ class Session {
 
   async #save(state: TrainState, isBest: boolean): Promise<void> {
     const bestLoss = isBest ? this.#evaluations.best?.loss : undefined;
-    await this.#saver.save(this.#at, tensorsOf(state), { bestLoss });
+    await this.#span("checkpoint: copy", () =>
+      this.#saver.save(this.#at, tensorsOf(state), { bestLoss }),
+    );
     this.#savedAt = this.#standing.batches;
   }
 

@@ -55,6 +55,8 @@ export interface RunSettings {
   readonly prompt: string;
   /** Tokens that a sample adds; 0 for no samples. */
   readonly sampleTokens: number;
+  /** Whether event files for TensorBoard are written into the run folder. */
+  readonly tensorboard: boolean;
   readonly engine: "onnx" | "reference";
   /** Of one computation; 0 for one per core. */
   readonly threads: number;
@@ -81,6 +83,7 @@ const runSchema: z.ZodType<RunSettings> = z.strictObject({
   maxMinutes: z.number().nonnegative(),
   prompt: z.string(),
   sampleTokens: whole,
+  tensorboard: z.boolean(),
   engine: z.enum(["onnx", "reference"]),
   threads: whole,
 });
@@ -96,6 +99,7 @@ export const RUN_DEFAULTS: RunSettings = {
   maxMinutes: 0,
   prompt: "The whale",
   sampleTokens: 200,
+  tensorboard: false,
   engine: "onnx",
   threads: 0,
 };

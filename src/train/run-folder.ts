@@ -22,6 +22,7 @@ import {
   syncMetrics,
 } from "./metrics.ts";
 import { sweepLeftovers } from "./retention.ts";
+import { createEventWriter } from "./tensorboard.ts";
 
 /** The resolved configuration, as sections of JSON values; `model` and `data` are compared on resume. */
 export type RunConfig = Readonly<Record<string, unknown>>;
@@ -32,6 +33,8 @@ export interface RunOptions {
   readonly config: RunConfig;
   /** The text of `tokenizer.json`, for runs whose tokenizer is not bytes. */
   readonly tokenizer?: string | undefined;
+  /** Whether every row goes into an event file for TensorBoard, too. */
+  readonly tensorboard?: boolean;
 }
 
 /** An open run. Only one process has it at a time; `close` lets it go. */
@@ -105,14 +108,27 @@ async function openLocked(folder: string, options: RunOptions, lock: Lock): Prom
   if (options.tokenizer !== undefined)
     await writeAtomically(join(folder, TOKENIZER_FILE), options.tokenizer);
   await writeAtomically(configPath, `${JSON.stringify(config, null, 2)}\n`);
+  const startEvents = async () =>
+    options.tensorboard === true
+      ? createEventWriter(folder, await readMetrics(metricsPath))
+      : undefined;
+  let events = await startEvents();
   return {
     path: folder,
     resumed: before !== undefined,
     changes,
     notes,
-    appendMetrics: (rows) => appendMetrics(metricsPath, rows),
+    async appendMetrics(rows) {
+      await appendMetrics(metricsPath, rows);
+      await events?.append(rows);
+    },
     readMetrics: () => readMetrics(metricsPath),
-    dropMetricsAfter: (step, batches) => dropMetricsAfter(metricsPath, step, batches),
+    async dropMetricsAfter(step, batches) {
+      const dropped = await dropMetricsAfter(metricsPath, step, batches);
+      // An event cannot be taken back, so the file is written anew.
+      if (dropped > 0) events = await startEvents();
+      return dropped;
+    },
     syncMetrics: () => syncMetrics(metricsPath),
     writeReport: (html) => writeAtomically(join(folder, "report.html"), html),
     close: () => lock.release(),

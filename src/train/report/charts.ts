@@ -5,6 +5,7 @@ import { escapeText, SERIES_COLOURS } from "../../plot/svg.ts";
 import type { Range } from "../../plot/ticks.ts";
 import { card, cards } from "./page.ts";
 import {
+  AXIS_METRICS,
   isExpertLoad,
   metricsOf,
   placesOf,
@@ -60,6 +61,11 @@ const PANELS: readonly Panel[] = [
     title: "Speed",
     yTitle: "tokens per second",
     metrics: [["throughput/tokens_per_second", "speed", "smoothed"]],
+  },
+  {
+    title: "Waiting for data",
+    yTitle: "seconds per step",
+    metrics: [["throughput/waiting_seconds", "waiting", "smoothed"]],
   },
   {
     title: "Balance loss",
@@ -119,7 +125,7 @@ function key(runs: readonly RunView[]): string {
 function panelsOf(runs: readonly RunView[]): readonly Panel[] {
   const placed = new Set(PANELS.flatMap((panel) => panel.metrics.map(([metric]) => metric)));
   const found = [...new Set(runs.flatMap(metricsOf))].filter(
-    (metric) => !placed.has(metric) && !isExpertLoad(metric),
+    (metric) => !placed.has(metric) && !isExpertLoad(metric) && !AXIS_METRICS.includes(metric),
   );
   const grouped = [...layerPanels(found), ...expertPanels(found)];
   const taken = new Set(grouped.flatMap(({ metrics }) => metrics.map(([metric]) => metric)));

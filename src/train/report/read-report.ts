@@ -29,7 +29,6 @@ export async function readReport(folder: string, about: readonly Row[] = []): Pr
   return {
     name: basename(resolve(folder)),
     rows: await readMetrics(join(folder, "metrics.jsonl")),
-    tokensPerStep: model.training.batch * model.training.length,
     config,
     preset: await presetOf(config.preset),
     facts: [

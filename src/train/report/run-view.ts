@@ -7,8 +7,6 @@ import type { MetricsRow } from "../metrics.ts";
 export interface RunView {
   readonly name: string;
   readonly rows: readonly MetricsRow[];
-  /** Tokens of one batch, for the axis of tokens. */
-  readonly tokensPerStep: number;
   /** The resolved configuration, JSON. */
   readonly config: unknown;
   /** What the preset says of the same sections, to show what differs; absent when the preset is gone. */
@@ -29,26 +27,20 @@ export interface Places {
   at(kind: XKind, step: number): number;
 }
 
-/**
- * Tokens are steps times the batch. Minutes add up the steps' own times, so that breaks between two
- * sessions of a run take no room.
- */
-export function placesOf({ rows, tokensPerStep }: RunView): Places {
-  const minutes: [step: number, minutes: number][] = [];
-  let total = 0;
-  let before = 0;
-  for (const row of rows) {
-    const speed = row["throughput/tokens_per_second"];
-    if (typeof speed !== "number" || !(speed > 0)) continue;
-    total += (tokensPerStep * Math.max(0, row.step - before)) / speed / 60;
-    before = row.step;
-    minutes.push([row.step, total]);
-  }
+/** Columns that are axes themselves, and so are not drawn over one. */
+export const AXIS_METRICS: readonly string[] = ["train/tokens", "train/seconds", "train/batches"];
+
+/** As the run has counted them, so that breaks between two sessions take no room, and skipped batches count. */
+export function placesOf({ rows }: RunView): Places {
+  const counted = (metric: string) =>
+    rows.flatMap(({ step, [metric]: value }) =>
+      typeof value === "number" ? [[step, value] as const] : [],
+    );
+  const [tokens, seconds] = [counted("train/tokens"), counted("train/seconds")];
   return {
     at(kind, step) {
       if (kind === "step") return step;
-      if (kind === "tokens") return step * tokensPerStep;
-      return lastUpTo(minutes, step);
+      return kind === "tokens" ? lastUpTo(tokens, step) : lastUpTo(seconds, step) / 60;
     },
   };
 }
