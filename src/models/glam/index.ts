@@ -10,7 +10,7 @@ import {
 } from "../../nn/index.ts";
 import { zeros } from "../../numpy/index.ts";
 import type { Key } from "../../numpy/random.ts";
-import type { LanguageModel, ModelFamily, Overrides } from "../../train/model.ts";
+import type { LanguageModel, ModelFamily, Overrides, PresetDefaults } from "../../train/model.ts";
 import { recipeFor } from "../../train/recipe.ts";
 import {
   overrideTraining,
@@ -64,12 +64,14 @@ function languageModel(
   preset: string,
   model: GlamConfig,
   training: TrainingSettings,
+  defaults?: PresetDefaults,
 ): LanguageModel {
   const recipe = recipeOf(model, training);
   checkRouting(model, sequencesAtOnce(training), training.length);
   const sparse = Array.from({ length: model.layers }, (_, i) => isSparse(model, i)).filter(Boolean);
   return {
     preset,
+    defaults,
     model: { ...model },
     training,
     vocab: model.vocab,
@@ -105,7 +107,7 @@ function languageModel(
 }
 
 function withOverrides(preset: string, overrides: Overrides): LanguageModel {
-  const { model, training } = presetByName(preset);
+  const { model, training, defaults } = presetByName(preset);
   const { layers, grouping, capacityFactor } = overrides;
   const router = overrides.router === undefined ? undefined : parseRouter(overrides.router);
   return languageModel(
@@ -121,6 +123,7 @@ function withOverrides(preset: string, overrides: Overrides): LanguageModel {
       sharedExperts: overrides.sharedExperts ?? model.sharedExperts,
     }),
     overrideTraining(training, overrides, OWNER),
+    defaults,
   );
 }
 
