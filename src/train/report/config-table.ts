@@ -3,13 +3,16 @@
 import { isDeepStrictEqual } from "node:util";
 import { card, grid, table } from "./page.ts";
 
+/** What a run's configuration says of its preset follows from the rest, and has a table of its own. */
+const DERIVED = "differences";
+
 type Leaf = readonly [key: string, value: unknown];
 
 /** One table per section; loose values come first. */
 export function configTables(config: unknown): string {
   if (!isRecord(config)) return "";
   const loose = Object.entries(config).filter(([, part]) => !isRecord(part));
-  const parts = Object.entries(config).filter(([, part]) => isRecord(part));
+  const parts = Object.entries(config).filter(([name, part]) => isRecord(part) && name !== DERIVED);
   const drawn = [["general", Object.fromEntries(loose)] as const, ...parts].map(([name, part]) => {
     const rows = leavesOf(part).map(([key, leaf]) => [key, show(leaf)] as const);
     return rows.length === 0 ? "" : card(name, table(rows));
@@ -35,7 +38,9 @@ export function presetDifferences(config: unknown, preset: unknown): string {
 export function differencesBetween(
   runs: readonly { readonly name: string; readonly config: unknown }[],
 ): string {
-  const leaves = runs.map(({ config }) => new Map(leavesOf(config)));
+  const leaves = runs.map(
+    ({ config }) => new Map(leavesOf(config).filter(([key]) => !key.startsWith(`${DERIVED}.`))),
+  );
   const keys = [...new Set(leaves.flatMap((map) => [...map.keys()]))];
   const rows = keys.flatMap((key) => {
     const values = leaves.map((map) => map.get(key));
