@@ -28,7 +28,9 @@ class Writer:
         tensors = {name: torch.from_numpy(value) for name, value in read_safetensors(config.weights).items()}
         self.weights = {name.removeprefix("params/"): t for name, t in tensors.items() if name.startswith("params/")}
         w, embed = self.weights, self.model["embed"]
-        self.thresholds = [tensors[f"extra/{i}"] for i in range(sum(n.startswith("extra/") for n in tensors))]
+        if self.model["router"] != "expert-choice" or self.model["sharedExperts"] > 0:
+            raise ValueError("this peer knows the router expert-choice, without shared experts")
+        self.thresholds = [t for name, t in tensors.items() if name.endswith("/threshold")]  # by layer
         self.prompts = torch.tensor(config.prompts)
         self.length = self.prompts.shape[1] + config.tokens
         buckets = bias_buckets(self.length)

@@ -11,13 +11,14 @@ import { simplify } from "../../transforms/simplify.ts";
 import type { Compilation, CompileOptions, Engine, Executable } from "../engine.ts";
 import type { Target } from "./emitter.ts";
 import { outputsInPlace } from "./in-place.ts";
+import { type InputView, inputViews, withInputViews } from "./input-views.ts";
 import { lowerToOnnx } from "./lower.ts";
 import type { ModelCache } from "./model-cache.ts";
 import { openTransport, type TransportPreference } from "./open.ts";
 import { explainMemory } from "./out-of-memory.ts";
-import { encodeModel } from "./proto.ts";
+import { encodeModel, type OnnxGraph } from "./proto.ts";
 import { readSignature } from "./proto-decode.ts";
-import type { OnnxSession, OnnxTransport } from "./transport.ts";
+import type { HostTensor, OnnxSession, OnnxTransport } from "./transport.ts";
 
 /** Frees sessions whose executable nobody holds any more. */
 const forgotten = new FinalizationRegistry<OnnxSession>((session) => session.release());
@@ -53,19 +54,21 @@ export async function createOnnxEngine(engine: OnnxEngineOptions = {}): Promise<
         profilePrefix: engine.profilePrefix,
       });
       const compilation = { equations: program.equations.length, from };
-      const inPlace = donatedInPlace(model, options.donated);
-      return new OnnxExecutable(program, session, compilation, options.donated, inputs, inPlace);
+      const { metadata } = readSignature(model);
+      return new OnnxExecutable(program, session, compilation, options.donated, inputs, {
+        inPlace: donatedInPlace(metadata, options.donated),
+        views: inputViews(metadata),
+      });
     },
   };
 }
 
 /** Outputs that are written over a donated input, by index. */
 function donatedInPlace(
-  model: Uint8Array,
+  metadata: ReadonlyMap<string, string>,
   donated: readonly boolean[],
 ): ReadonlyMap<number, number> {
-  const all = outputsInPlace(readSignature(model).metadata);
-  return new Map([...all].filter(([, input]) => donated[input] === true));
+  return new Map([...outputsInPlace(metadata)].filter(([, input]) => donated[input] === true));
 }
 
 /** A browser has no files; there every page lowers anew. */
@@ -78,17 +81,19 @@ async function userCache(): Promise<ModelCache | undefined> {
 function modelOf(
   program: Program,
   constants: readonly Tensor[],
-  { target }: OnnxTransport,
+  { target, name }: OnnxTransport,
   cache: ModelCache | undefined,
 ): { readonly model: Uint8Array; readonly from: Compilation["from"] } {
-  const make = () => encodeModel(lowerToOnnx(simplify(program), { constants, target }));
+  // Other ways copy what they are given, so a view would save nothing.
+  const shaped = name === "c-api" ? withInputViews : (graph: OnnxGraph) => graph;
+  const make = () => encodeModel(shaped(lowerToOnnx(simplify(program), { constants, target })));
   if (cache === undefined) return { model: make(), from: "compiler" };
   const bytes = constants.map((x) => {
     const { buffer, byteOffset, byteLength } = x.data();
     return new Uint8Array(buffer, byteOffset, byteLength);
   });
   const text = printProgram(program, { sources: false });
-  const key = cache.key([text, describeTarget(target), ...bytes]);
+  const key = cache.key([text, describeTarget(target), shaped.name, ...bytes]);
   const known = cache.get(key);
   if (known !== undefined) return { model: known, from: "cache" };
   const model = make();
@@ -125,6 +130,21 @@ function divideConstants(all: readonly Tensor[]): {
   return bytes <= EMBED_LIMIT ? { constants: all, inputs: [] } : { constants: [], inputs: all };
 }
 
+/** Where inputs and outputs lie. */
+interface MemoryPlan {
+  /** Outputs in the memory of a donated input, by index. */
+  readonly inPlace: ReadonlyMap<number, number>;
+  /** Inputs in the memory of others. */
+  readonly views: readonly InputView[];
+}
+
+function viewOf(inputs: readonly HostTensor[], { input, offset, dims }: InputView): HostTensor {
+  const whole = inputs[input];
+  if (whole === undefined) throw new EngineError("ENGINE-02", `onnx: there is no input ${input}`);
+  const data = whole.data.subarray(offset, offset + sizeOf(dims));
+  return { dtype: whole.dtype, dims, data };
+}
+
 /**
  * Runs a session with outputs bound to memory of ours.
  *
@@ -140,6 +160,7 @@ class OnnxExecutable implements Executable {
   readonly #constants: readonly Tensor[];
   /** Outputs in the memory of an input. */
   readonly #inPlace: ReadonlyMap<number, number>;
+  readonly #views: readonly InputView[];
   readonly #spare = new Map<string, TypedArray[]>();
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -149,7 +170,7 @@ class OnnxExecutable implements Executable {
     compilation: Compilation,
     donated: readonly boolean[],
     constants: readonly Tensor[],
-    inPlace: ReadonlyMap<number, number>,
+    { inPlace, views }: MemoryPlan,
   ) {
     this.#program = program;
     this.#session = session;
@@ -157,6 +178,7 @@ class OnnxExecutable implements Executable {
     this.#donated = donated;
     this.#constants = constants;
     this.#inPlace = inPlace;
+    this.#views = views;
     forgotten.register(this, session, this);
   }
 
@@ -187,7 +209,10 @@ class OnnxExecutable implements Executable {
       return { dtype, dims, data: own?.data ?? this.#take(aval) };
     });
     try {
-      await this.#session.run(arrays, outputs);
+      await this.#session.run(
+        [...arrays, ...this.#views.map((view) => viewOf(arrays, view))],
+        outputs,
+      );
     } catch (error) {
       outputs.forEach(({ dtype, data }, i) => {
         if (!inPlace.has(i)) this.#give(dtype, data);
