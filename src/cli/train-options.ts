@@ -262,6 +262,6 @@ function routerSettings(text: string): readonly Setting[] {
   const { name, options } = parseRouter(text);
   return [
     { key: "model.router", value: name },
-    { key: "model.routerOptions", value: options, replaces: true },
+    { key: "model.routerOptions", value: options },
   ];
 }

@@ -80,7 +80,6 @@ export const command: Command = defineCommand({
   async run(options, context) {
     const plan = await planTraining(options, context);
     const { config, tokenizer, engine } = plan;
-    const { heldOut } = plan.data;
     // Asked for before the folder is taken: from here on, Ctrl-C must end in order.
     const { signal } = context;
     const folder = options.out ?? `runs/${config.preset}-${timestamp(new Date())}`;
@@ -119,7 +118,7 @@ export const command: Command = defineCommand({
         initial: plan.initial,
         signal,
         timeline,
-        bytesOf: (ids) => (ids.length * heldOut.bytes) / heldOut.tokens,
+        bytesOf: (ids) => ids.reduce((sum, id) => sum + tokenizer.bytesOf(id), 0),
         async sample(weights) {
           const { prompt, sampleTokens: tokens } = config.run;
           let text = prompt;

@@ -62,6 +62,16 @@ describe("preset, file, settings", () => {
     expect(said).toContain('optimizer.momentm    is not a key here; did you mean "momentum"?');
   });
 
+  it("what a run wrote says all of its training; a file by hand changes the preset's", async () => {
+    const preset = await resolveConfig("glam-pico", undefined, []);
+    const { warmup: _, ...rest } = preset.model.training;
+    const training = { ...rest, optimizer: { name: "lion" } };
+    const byHand = await resolveConfig("glam-pico", file({ training }), []);
+    expect(byHand.model.training).toEqual({ ...training, warmup: preset.model.training.warmup });
+    const said = await message(resolveConfig("glam-pico", file({ training, meshloom: "0" }), []));
+    expect(said).toContain("warmup    is missing");
+  });
+
   it("a saved configuration gives itself back, also as a file", async () => {
     const first = await resolveConfig("glam-pico", undefined, [parseSetting("training.steps=7")]);
     const { preset, family, data, run } = first;

@@ -125,8 +125,6 @@ export interface Setting {
   /** For example `training.learningRate`. */
   readonly key: string;
   readonly value: unknown;
-  /** A record that stands as it is, instead of changing keys of the one before. */
-  readonly replaces?: boolean;
 }
 
 /** A file of the form of `config.json`, read but not yet checked. */
@@ -169,11 +167,8 @@ export async function resolveConfig(
   );
   const merged: Record<string, unknown> = { ...origin };
   for (const section of SECTIONS)
-    merged[section] = merge(origin[section], sectionOf(file, section), 1);
-  for (const { key, value, replaces } of settings) {
-    if (replaces === true) set(merged, key, null);
-    set(merged, key, value);
-  }
+    merged[section] = { ...baseOf(section, origin, file), ...sectionOf(file, section) };
+  for (const { key, value } of settings) set(merged, key, value);
   for (const section of SECTIONS) refuseMisplaced(section, merged[section], known);
   const family = await familyOf(name);
   const { model: sizes, training } = merged;
@@ -264,6 +259,19 @@ function presetOf(given: string | undefined, file: ConfigFile | undefined): stri
   );
 }
 
+/**
+ * What a file's section lies over. A file that a run wrote says all of its model and training: what it
+ * leaves out was left out then, whatever the preset says now.
+ */
+function baseOf(
+  section: string,
+  origin: Readonly<Record<string, object>>,
+  file: ConfigFile | undefined,
+): object {
+  const whole = file?.content["meshloom"] !== undefined && file.content[section] !== undefined;
+  return whole && (section === "model" || section === "training") ? {} : (origin[section] ?? {});
+}
+
 function sectionOf(
   file: ConfigFile | undefined,
   section: string,
@@ -277,31 +285,20 @@ function sectionOf(
 }
 
 /**
- * Keys of `changes` over those of `base`, and so on in records that both have.
- *
- * A value inside a section may be a record with a `name`, such as an optimiser with its options. One of
- * another name is another thing, whose keys do not mix; a word stands for the record of that name.
- *
- * @param above - levels of sections to go down through before such values come
+ * Puts a value at a dotted key. On the way down, a word stands for the record of that `name`, as an
+ * optimiser without options does.
  */
-function merge(base: unknown, changes: unknown, above: number): unknown {
-  if (!isRecord(changes)) return changes;
-  const below = typeof base === "string" ? { name: base } : base;
-  if (!isRecord(below)) return changes;
-  const { name = below["name"] } = changes;
-  if (above <= 0 && name !== below["name"]) return changes;
-  const merged: Record<string, unknown> = { ...below };
-  for (const [key, value] of Object.entries(changes)) {
-    merged[key] = merge(below[key], value, above - 1);
-  }
-  return merged;
-}
-
 function set(sections: Record<string, unknown>, key: string, value: unknown): void {
   const words = key.split(".");
-  const change = words.reduceRight<unknown>((inner, word) => ({ [word]: inner }), value);
-  const merged = merge(sections, change, 2);
-  if (isRecord(merged)) Object.assign(sections, merged);
+  const last = words.pop() ?? "";
+  const parent = words.reduce<Record<string, unknown>>((at, word) => {
+    const below = at[word];
+    // A copy: the value may be a preset's own.
+    const copy = typeof below === "string" ? { name: below } : isRecord(below) ? { ...below } : {};
+    at[word] = copy;
+    return copy;
+  }, sections);
+  parent[last] = value;
 }
 
 /** A key that only another section has; what no section has, the schemas refuse. */

@@ -183,12 +183,42 @@ describe("configuration", () => {
     const { code, err } = await meshloom("train", "--config", path, "--out", run);
     expect([code, err]).toEqual([
       2,
-      'config: the section "training" is not one of a GLaM.\n  clp    is not a key here; did you mean "clip"?    [CONFIG-01]\n',
+      'config: the section "training" is not one of a GLaM.\n  clip    is missing\n  clp     is not a key here; did you mean "clip"?    [CONFIG-01]\n',
     ]);
     expect((await meshloom("train", "--config", join(base, "none"))).code).toBe(2);
     expect((await meshloom("train", "--resume", "--out", run)).err).toContain(
       "has no run to resume",
     );
+  });
+});
+
+describe("a tokenizer", () => {
+  it("goes with the run, and another one is refused", async () => {
+    const [one, two] = [join(base, "one.json"), join(base, "two.json")];
+    await good("tokenizer", "train", "--vocab", "300", "--out", one);
+    await good("tokenizer", "train", "--vocab", "299", "--out", two);
+    const words = ["train", "glam-pico", ...SMALL, "--set", "model.vocab=300", "--out", run];
+    await good(...words, "--steps", "2", "--tokenizer", one);
+    const other = await meshloom(...words, "--steps", "4", "--resume", "--tokenizer", two);
+    expect(other.code).toBe(1);
+    expect(other.err).toContain(`data.tokenizer    was "${one}", now "${two}"\n`);
+    // The file that it came from is gone; the run has its own.
+    await rm(one);
+    await good("train", "--out", run, "--steps", "4", "--resume");
+    const rows = (await metricsOf(run)).filter((row) => "eval/loss" in row);
+    // A token stands for more than a byte, and a nat is 1.44 bits.
+    for (const row of rows)
+      expect(row["eval/bits_per_byte"]).toBeLessThan(Number(row["eval/loss"]) / Math.LN2 / 1.2);
+    await good("sample", run, "--tokens", "2");
+    const own = join(run, "tokenizer.json");
+    for (const damage of [() => copyFile(two, own), () => rm(own)]) {
+      await damage();
+      const foreign = await meshloom("sample", run);
+      expect([foreign.code, foreign.err]).toEqual([
+        1,
+        expect.stringContaining(`run: the tokenizer in ${run} is not the one of its weights.\n`),
+      ]);
+    }
   });
 });
 

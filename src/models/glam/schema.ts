@@ -28,7 +28,10 @@ const model: z.ZodType<GlamConfig> = z.strictObject({
   capacityFactor: z.number().positive(),
   capacityRule: z.enum(CAPACITY_RULES),
   dropless: z.boolean(),
-  sharedExperts: z.int().nonnegative(),
+  sharedExperts: z
+    .int()
+    .nonnegative()
+    .max(2 ** 16),
   routedScale: z.number().positive(),
   activation: z.enum(["gelu", "relu"]),
   extraLogit: z.boolean(),
