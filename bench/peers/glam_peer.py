@@ -125,6 +125,10 @@ class Twin:
     def __init__(self, config):
         self.model, self.training, self.config = config.model, config.training, config
         torch.set_num_threads(config.threads)
+        for name, known in (("optimizer", "adafactor"), ("grouping", "position")):
+            found = {**self.training, **self.model}[name]
+            if found != known:
+                raise ValueError(f"{name} {found} is not in the twin, only {known}")
         self.weights = {
             name: torch.from_numpy(value).clone().requires_grad_()
             for name, value in read_safetensors(config.weights).items()
@@ -200,8 +204,15 @@ class Twin:
         return total, cross, nats.sum(), count, used
 
     def rate(self, step):
-        warmup = max(1, self.training["warmup"])
-        return self.training["learningRate"] * math.sqrt(warmup) / math.sqrt(max(step, warmup))
+        peak, warmup = self.training["learningRate"], self.training["warmup"]
+        if self.training["schedule"] == "inverse-square-root":
+            return peak * math.sqrt(max(1, warmup)) / math.sqrt(max(step, warmup, 1))
+        if self.training["schedule"] != "cosine":
+            raise ValueError(f"schedule {self.training['schedule']} is not in the twin")
+        if step < warmup:
+            return peak * (step + 1) / warmup
+        share = min(1.0, (step - warmup) / max(1, self.training["steps"] - warmup))
+        return 0.1 * peak + 0.45 * peak * (1 + math.cos(math.pi * share))
 
     def step(self):
         for parameter in self.weights.values():

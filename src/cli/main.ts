@@ -3,6 +3,7 @@
 import { BENCHES } from "./bench/index.ts";
 import { type CommandList, dispatch } from "./dispatch.ts";
 import { type Host, processHost } from "./host.ts";
+import { REPRODUCTIONS } from "./repro/index.ts";
 import { TOKENIZER_COMMANDS } from "./tokenizer/index.ts";
 import { versionText } from "./version.ts";
 
@@ -43,6 +44,10 @@ export const COMMANDS: CommandList = {
   tokenizer: {
     summary: "Train a tokenizer, or look at one",
     commands: TOKENIZER_COMMANDS,
+  },
+  repro: {
+    summary: "Run the claims that are documented, and say whether they hold",
+    commands: REPRODUCTIONS,
   },
   bench: {
     summary: "Time parts of the system, against PyTorch and other peers",

@@ -1,0 +1,105 @@
+/** @file `repro glam-twin`: our training and PyTorch's are one curve. */
+
+import { cpus } from "node:os";
+import { ConfigError } from "../../core/errors.ts";
+import { openTrainingData } from "../../data/training-data.ts";
+import { createOnnxEngine } from "../../engines/onnx/onnx.ts";
+import { trainTwins } from "../../repro/glam-twin.ts";
+import { resolveConfig } from "../../train/run-config.ts";
+import { tokenizerOfRun } from "../../train/run-tokenizer.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { createProgress } from "../progress.ts";
+
+/** Largest difference between the losses of one step, in nats per token, at which the curves are one. */
+const SAME = 1e-3;
+
+export const command: Command = defineCommand({
+  name: "repro glam-twin",
+  summary: "Train a GLaM beside its twin in PyTorch: the same weights, batches and losses",
+  positionals: [],
+  options: {
+    python: {
+      type: "string",
+      default: undefined,
+      valueName: "path",
+      help: "a Python with bench/peers/requirements.txt installed",
+    },
+    preset: { type: "string", default: "glam-micro", help: "a GLaM's preset" },
+    data: { type: "string", default: undefined, help: "a corpus; the preset's when absent" },
+    router: {
+      type: "string",
+      default: "expert-choice",
+      help: "expert-choice, gshard-top2 or switch-top1",
+    },
+    steps: { type: "int", default: 200, min: 1, help: "steps that both make" },
+    seed: { type: "int", default: 0, min: 0, help: "fixes weights and data order" },
+    threads: { type: "int", default: 2, min: 1, help: "threads of each side" },
+  },
+  examples: ["meshloom repro glam-twin --python .venv/bin/python --steps 200"],
+
+  async run({ python, preset, data: named, router, steps, seed, threads }, context) {
+    if (python === undefined) {
+      throw new ConfigError("CONFIG-01", "repro glam-twin: needs a Python with PyTorch.", [
+        ["fix", "--python .venv/bin/python, with bench/peers/requirements.txt installed"],
+      ]);
+    }
+    const config = await resolveConfig(preset, undefined, [
+      { key: "model.router", value: router },
+      ...(named === undefined ? [] : [{ key: "data.name", value: named }]),
+    ]);
+    const { model, data } = config;
+    const tokenizer = await tokenizerOfRun({
+      ...{ tokenizer: data.tokenizer, data: data.name, vocab: model.vocab },
+      resumed: undefined,
+      onNotice: context.log,
+    });
+    const { batch, length } = model.training;
+    const opened = await openTrainingData({
+      ...{ data: data.name, tokenizer, vocab: model.vocab, batch, length, seed },
+      onNotice: context.log,
+    });
+    try {
+      const progress = createProgress({
+        total: steps,
+        unit: "steps",
+        interactive: context.interactive,
+        write: context.json ? () => undefined : context.write,
+        now: () => performance.now(),
+      });
+      const { ours, theirs } = await trainTwins({
+        ...{ model, seed, python, threads, engine: await createOnnxEngine() },
+        batches: Array.from({ length: steps }, (_, step) => opened.batches.train(step)),
+        held: [...opened.batches.validation()],
+        onTurn: (step, own, other) =>
+          progress.update(step, { ours: own.toFixed(6), PyTorch: other.toFixed(6) }),
+      });
+      const differences = ours.losses.map((loss, i) =>
+        Math.abs(loss - (theirs.losses[i] ?? Number.NaN)),
+      );
+      const largest = Math.max(...differences);
+      const held = Number.isFinite(largest) && largest < SAME;
+      const speed = median(theirs.secondsPerStep) / median(ours.secondsPerStep);
+      const result = {
+        ...{ preset, router, steps, seed, threads, largest, held, speed },
+        heldOut: { ours: ours.heldOut, pytorch: theirs.heldOut },
+        ...{ torch: theirs.version, cpu: cpus()[0]?.model ?? "unknown" },
+        losses: { ours: ours.losses, pytorch: theirs.losses },
+      };
+      progress.finish(`${steps} steps on each side`);
+      context.out(
+        context.json
+          ? JSON.stringify(result)
+          : `${preset}, ${router}, ${steps} steps: largest difference of two losses ${largest.toExponential(1)} nats per token (${held ? "below" : "NOT below"} ${SAME}); ` +
+              `held-out ${ours.heldOut.toFixed(6)} and ${theirs.heldOut.toFixed(6)}; ` +
+              `PyTorch ${theirs.version} takes ${speed.toFixed(2)} times as long a step, ${result.cpu}`,
+      );
+      return held ? undefined : 1;
+    } finally {
+      opened.close();
+    }
+  },
+});
+
+function median(list: readonly number[]): number {
+  return list.toSorted((a, b) => a - b)[list.length >> 1] ?? Number.NaN;
+}

@@ -1,0 +1,10 @@
+/** @file Claims, run small. A new one is one file and one row here. */
+
+import type { CommandList } from "../dispatch.ts";
+
+export const REPRODUCTIONS: CommandList = {
+  "glam-twin": {
+    summary: "Train a GLaM beside its twin in PyTorch: the same weights, batches and losses",
+    load: () => import("./glam-twin.ts"),
+  },
+};
