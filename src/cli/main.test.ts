@@ -1,4 +1,6 @@
 import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { ConfigError, DataError } from "../core/errors.ts";
@@ -333,6 +335,17 @@ describe("the real list", () => {
       expect(command.examples[0]).toMatch(new RegExp(`^meshloom ${name}( |$)`));
     },
   );
+
+  test("has every file that defines a command", async () => {
+    const folder = fileURLToPath(new URL(".", import.meta.url));
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
+      (name) =>
+        /^[a-z/-]+\.ts$/.test(name) &&
+        /^export const command: Command/m.test(readFileSync(join(folder, name), "utf8")),
+    );
+    const names = allCommands(COMMANDS).map(([name]) => `${name.replace(" ", "/")}.ts`);
+    expect(files.toSorted()).toEqual(names.toSorted());
+  });
 
   test("a group without a command shows its commands, but not those that serve others", async () => {
     const fake = fakeHost();

@@ -17,6 +17,10 @@ export const COMMANDS: CommandList = {
     summary: "Continue texts with a trained model",
     load: () => import("./sample.ts"),
   },
+  eval: {
+    summary: "Evaluate a trained model on all held-out text, in bits per byte",
+    load: () => import("./eval.ts"),
+  },
   serve: {
     summary: "Serve a trained model over HTTP, in the form of OpenAI's interface",
     load: () => import("./serve.ts"),

@@ -15,6 +15,14 @@ export const BENCHES: CommandList = {
     summary: "Time encoding and training of tokenizers against the tokenizers packages",
     load: () => import("./text.ts"),
   },
+  data: {
+    summary: "Time encoding a corpus and making batches, and how long steps wait for them",
+    load: () => import("./data.ts"),
+  },
+  baselines: {
+    summary: "Bits per byte of n-gram models, gzip, brotli and xz on held-out text",
+    load: () => import("./baselines.ts"),
+  },
   compile: {
     summary: "Time how long a training step takes to compile",
     load: () => import("./compile.ts"),
