@@ -211,7 +211,8 @@ async function drive(
         const outcome = await ask(target, body, mannerOf(who, turn));
         outcomes.push({ ...outcome, request });
         if (outcome.kind !== "refused" || performance.now() > end || signal.aborted) break;
-        await new Promise((resolve) => setTimeout(resolve, outcome.retryAfter * 1000));
+        const wait = Math.min(outcome.retryAfter * 1000, end - performance.now());
+        await new Promise((resolve) => setTimeout(resolve, wait));
       }
     }
   };

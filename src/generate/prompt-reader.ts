@@ -110,11 +110,10 @@ export class PromptReader {
     const known = promptLogProbabilities ? undefined : this.#store.longest(prompt);
     const whole = known !== undefined && same(known.from.ids, prompt);
     // Chunks begin where they would begin alone, so that the same numbers are added in the same order.
-    const count = whole
-      ? prompt.length
-      : this.#fillsUp
-        ? Math.floor((known?.count ?? 0) / CHUNK) * CHUNK
-        : 0;
+    // The last token is read even where another prompt holds it too, since its logits are wanted.
+    const shared = Math.min(known?.count ?? 0, prompt.length - 1);
+    const chunks = this.#fillsUp ? Math.floor(shared / CHUNK) * CHUNK : 0;
+    const count = whole ? prompt.length : chunks;
     sequence.read = count;
     const from = count === 0 ? await this.#start(places) : known?.from.cache;
     if (from !== undefined)

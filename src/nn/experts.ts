@@ -77,6 +77,7 @@ export function answerSeats(
  * @param table - `[token, embed]`
  * @param expert - int32 `[token, choice]`, −1 where there is none
  * @param weight - `[token, choice]`
+ * @param steady - whether a token's answer must not depend, to the last bit, on who else chose its experts
  */
 export function answerChoices(
   p: Experts<Tensor>,
@@ -84,6 +85,7 @@ export function answerChoices(
   expert: Tensor,
   weight: Tensor,
   activation: ActivationName,
+  steady: boolean,
 ): Tensor {
   const [tokens, choices] = expert.dims as [number, number];
   const experts = p.wi.size("expert");
@@ -96,8 +98,8 @@ export function answerChoices(
   const answer = answersOf(
     p,
     activation,
-    (w) => raggedDot(sent, w, sizes),
-    (h) => raggedDot(h, p.wo, sizes),
+    (w) => raggedDot(sent, w, sizes, { steady }),
+    (h) => raggedDot(h, p.wo, sizes, { steady }),
   );
   const back = take(answer.as("pair embed"), argsort(order, { axis: 0 }), { distinct: 1 });
   const byToken = back.reshape([tokens, choices, table.size("embed")], "token choice embed");

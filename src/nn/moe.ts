@@ -91,7 +91,9 @@ export function moe(p: Moe<Tensor>, x: Tensor, call: MoeCall): readonly [Tensor,
   const routing = call.deployed
     ? router.deployed(seen)
     : router.route({ ...seen, slots: call.slots, key: call.key });
-  const routed = routedAnswers(p, x, routing.assignment, grouping, activation);
+  // While sampling, nobody's text may depend on whose rows stand beside it.
+  const steady = call.deployed === true && x.size("batch") * x.size("pos") > 1;
+  const routed = routedAnswers(p, x, routing.assignment, { grouping, activation, steady });
   const scaled = routedScale === 1 ? routed : routed.mul(routedScale);
   const y = p.shared === undefined ? scaled : scaled.add(sharedAnswer(p.shared, x, activation));
   return [y, { ...routing, ...routingFacts(routing.assignment, logits, seen.mask) }];
@@ -119,15 +121,20 @@ function routedAnswers(
   p: Moe<Tensor>,
   x: Tensor,
   assignment: Routing["assignment"],
-  grouping: Grouping,
-  activation: ActivationName,
+  {
+    grouping,
+    activation,
+    steady,
+  }: Pick<MoeCall, "grouping" | "activation"> & {
+    readonly steady: boolean;
+  },
 ): Tensor {
   const [batch, pos] = [x.size("batch"), x.size("pos")];
   const table = x.reshape([-1, x.size("embed")], "token embed");
   const weight = assignment.weight.astype(x.dtype);
   if ("expert" in assignment) {
     const expert = ungrouped(assignment.expert, grouping);
-    const y = answerChoices(p, table, expert, ungrouped(weight, grouping), activation);
+    const y = answerChoices(p, table, expert, ungrouped(weight, grouping), activation, steady);
     return y.reshape(x.dims, "batch pos embed");
   }
   const at = rowsOf(assignment.token, batch, pos, grouping).order("expert group slot");

@@ -13,9 +13,16 @@ import * as ragged from "../ops/ragged.ts";
  * @param x - `[row, in]`
  * @param w - `[group, in, out]`
  * @param groupSizes - int32 `[group]`, known at run time only
+ * @param options - `steady`: on one engine a row's result does not depend, to the last bit, on the sizes of
+ *   groups, which costs a little; false when absent
  * @returns `[row, out]`
  * @throws ShapeError or DTypeError when an operand has another form
  */
-export function raggedDot(x: Tensor, w: Tensor, groupSizes: Tensor): Tensor {
-  return ragged.raggedDot(x, w, groupSizes);
+export function raggedDot(
+  x: Tensor,
+  w: Tensor,
+  groupSizes: Tensor,
+  { steady = false }: { readonly steady?: boolean } = {},
+): Tensor {
+  return ragged.raggedDot(x, w, groupSizes, { transposed: false, steady });
 }

@@ -33,21 +33,27 @@ function cuts(g: OnnxEmitter, sizes: OnnxValue, groups: number, rows: number) {
   return { counts: whole, rest };
 }
 
-/** The rows of every group. A piece's length is known at run time only; its form says the average. */
+/**
+ * The rows of every group, or with `across` the columns. A piece's length is known at run time only; its
+ * form says the average.
+ */
 function piecesOf(
   g: OnnxEmitter,
   x: OnnxValue,
   form: Aval,
   counts: OnnxValue,
+  across = false,
 ): readonly OnnxValue[] {
   const pieces = dimOf(counts, 0);
-  const average = Math.ceil(dimOf(form, 0) / pieces);
+  const axis = across ? 1 : 0;
+  const average = Math.ceil(dimOf(form, axis) / pieces);
+  const dims = across ? [dimOf(form, 0), average] : [average, dimOf(form, 1)];
   return g
     .nodes({
       op: "Split",
       inputs: [g.exact(x, form.dims), counts],
-      attributes: { axis: { int: 0 } },
-      outputs: Array<Aval>(pieces).fill(aval(form.dtype, [average, dimOf(form, 1)])),
+      attributes: { axis: { int: axis } },
+      outputs: Array<Aval>(pieces).fill(aval(form.dtype, dims)),
     })
     .slice(0, -1);
 }
@@ -69,15 +75,18 @@ function matricesOf(g: OnnxEmitter, w: OnnxValue, form: Aval): readonly OnnxValu
 export function raggedDotOnnx(
   g: OnnxEmitter,
   [x, w, sizes]: Each<Three, OnnxValue>,
-  { transposed }: { readonly transposed: boolean },
+  { transposed, steady }: { readonly transposed: boolean; readonly steady: boolean },
   { inputs: [xForm, wForm], outputs: [y] }: Forms,
 ): Each<One, OnnxValue> {
   const [groups, rows] = [dimOf(wForm, 0), dimOf(y, 0)];
   const { counts, rest } = cuts(g, sizes, groups, rows);
   const matrices = matricesOf(g, w, wForm);
-  const products = piecesOf(g, x, xForm, counts).map((piece, i) => {
-    const form = aval(y.dtype, [dimOf(piece, 0), dimOf(y, 1)]);
-    const attributes = { transA: { int: 0 }, transB: { int: Number(transposed) } };
+  // Of a left side that lies the other way, Gemm has no other code for a single row.
+  const left = steady ? g.transpose(g.exact(x, xForm.dims), [1, 0]) : x;
+  const leftForm = steady ? aval(xForm.dtype, [dimOf(xForm, 1), dimOf(xForm, 0)]) : xForm;
+  const products = piecesOf(g, left, leftForm, counts, steady).map((piece, i) => {
+    const form = aval(y.dtype, [dimOf(piece, steady ? 1 : 0), dimOf(y, 1)]);
+    const attributes = { transA: { int: Number(steady) }, transB: { int: Number(transposed) } };
     return g.node("Gemm", [piece, matrices[i] ?? w], form, attributes);
   });
   const joined = g.node("Concat", products, y, { axis: { int: 0 } });

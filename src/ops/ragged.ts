@@ -28,6 +28,11 @@ import {
 export interface RaggedDotParams {
   /** Whether rows meet the last axis of the matrices, `[group, out, in]`, and not the middle one. */
   readonly transposed: boolean;
+  /**
+   * Whether a row's result must not depend, to the last bit, on how many rows its group has. Products of one
+   * row are else computed by other code, with other rounding.
+   */
+  readonly steady: boolean;
 }
 
 function checkSizes(name: string, x: Aval, sizes: Aval): void {
@@ -87,18 +92,20 @@ export const raggedDotOp: Op<RaggedDotParams, Three, One> = defineOp<RaggedDotPa
   },
   jvp: {
     kind: "rule",
-    apply: ([dx, dw], [x, w, sizes], _y, { transposed }) => {
-      const left = dx === null ? null : raggedDot(dx, w, sizes, transposed);
-      const right = dw === null ? null : raggedDot(x, dw, sizes, transposed);
+    apply: ([dx, dw], [x, w, sizes], _y, p) => {
+      const left = dx === null ? null : raggedDot(dx, w, sizes, p);
+      const right = dw === null ? null : raggedDot(x, dw, sizes, p);
       return [sumOf(left, right)];
     },
   },
   transpose: {
     kind: "rule",
-    apply: ([ct], [x, w, sizes], { transposed }) => {
+    apply: ([ct], [x, w, sizes], { transposed, steady }) => {
       if (ct === null || isLinear(sizes)) return [null, null, null];
       return [
-        isLinear(x) && !isLinear(w) ? raggedDot(ct, w, sizes, !transposed) : null,
+        isLinear(x) && !isLinear(w)
+          ? raggedDot(ct, w, sizes, { transposed: !transposed, steady })
+          : null,
         isLinear(w) && !isLinear(x)
           ? transposed
             ? raggedOuter(ct, x, sizes)
@@ -113,7 +120,7 @@ export const raggedDotOp: Op<RaggedDotParams, Three, One> = defineOp<RaggedDotPa
     const rows = dimOf(x.aval, 1);
     const { counts, total } = wholeBatches(sizes, rows);
     const matrices = pad(w, [0, 0, 0, 0], [0, 1, 0, 0]);
-    const y = raggedDot(flat(x), flat(matrices), flat(counts), p.transposed);
+    const y = raggedDot(flat(x), flat(matrices), flat(counts), p);
     const unflat = reshape(y, [size, rows, dimOf(y.aval, 1)], [null, ...y.names]);
     // Past the last group even NaN becomes 0, which a product with zeros would not do.
     const { dims, names } = unflat;
@@ -150,31 +157,60 @@ export const raggedDotOp: Op<RaggedDotParams, Three, One> = defineOp<RaggedDotPa
   simplify: () => null,
   lower: { onnx: raggedDotOnnx, stablehlo: raggedDotStablehlo },
   samples: () => [
-    sample("groups", [random(6, 3), random(3, 3, 2), list(2, 3, 1)], { transposed: false }),
-    sample("transposed", [random(6, 3), random(3, 2, 3), list(2, 3, 1)], { transposed: true }),
+    sample("groups", [random(6, 3), random(3, 3, 2), list(2, 3, 1)], {
+      transposed: false,
+      steady: false,
+    }),
+    sample("transposed", [random(6, 3), random(3, 2, 3), list(2, 3, 1)], {
+      transposed: true,
+      steady: false,
+    }),
+    sample("steady", [random(6, 3), random(4, 3, 2), list(2, 0, 1, 2)], {
+      transposed: false,
+      steady: true,
+    }),
+    sample("steady, transposed", [random(6, 3), random(3, 2, 3), list(2, 3, 1)], {
+      transposed: true,
+      steady: true,
+    }),
     sample("empty groups, rows left over", [random(6, 3), random(4, 3, 2), list(0, 2, 0, 3)], {
       transposed: false,
+      steady: false,
     }),
-    sample("one group", [random(3, 2), random(1, 2, 4), list(3)], { transposed: false }),
-    sample("all empty", [random(3, 2), random(2, 2, 2), list(0, 0)], { transposed: false }),
+    sample("one group", [random(3, 2), random(1, 2, 4), list(3)], {
+      transposed: false,
+      steady: false,
+    }),
+    sample("all empty", [random(3, 2), random(2, 2, 2), list(0, 0)], {
+      transposed: false,
+      steady: false,
+    }),
     sample("sizes past the rows", [random(4, 2), random(3, 2, 2), list(3, 9, 9)], {
       transposed: false,
+      steady: false,
     }),
     sample("a size below 0", [random(4, 2), random(3, 2, 2), list(1, -3, 2)], {
       transposed: false,
+      steady: false,
     }),
-    sample("no rows", [random(0, 2), random(2, 2, 3), list(0, 0)], { transposed: false }),
-    sample("nothing summed", [random(2, 0), random(2, 0, 3), list(1, 1)], { transposed: false }),
+    sample("no rows", [random(0, 2), random(2, 2, 3), list(0, 0)], {
+      transposed: false,
+      steady: false,
+    }),
+    sample("nothing summed", [random(2, 0), random(2, 0, 3), list(1, 1)], {
+      transposed: false,
+      steady: false,
+    }),
     sample(
       "rows left over hold anything",
       [values(aval("float32", [3, 1]), 2, NaN, Infinity), random(2, 1, 2), list(1, 0)],
-      { transposed: false },
+      { transposed: false, steady: false },
       false,
     ),
     sample(
       "a matrix without rows holds anything",
       [random(2, 1), values(aval("float32", [2, 1, 2]), 2, 3, NaN, Infinity), list(2, 0)],
-      { transposed: false },
+      { transposed: false, steady: false },
       false,
     ),
   ],
@@ -182,13 +218,13 @@ export const raggedDotOp: Op<RaggedDotParams, Three, One> = defineOp<RaggedDotPa
     rejects(
       "another number of groups",
       [aval("float32", [4, 2]), aval("float32", [3, 2, 5]), aval("int32", [2])],
-      { transposed: false },
+      { transposed: false, steady: false },
       "raggedDot: takes rows [row, in], matrices [group, in, out] and sizes [group].",
     ),
     rejects(
       "sizes that are no integers",
       [aval("float32", [4, 2]), aval("float32", [3, 2, 5]), aval("float32", [3])],
-      { transposed: false },
+      { transposed: false, steady: false },
       "raggedDot: group sizes must be int32, not float32[3]",
     ),
   ],
@@ -227,7 +263,9 @@ export const raggedOuterOp: Op<NoParams, Three, One> = defineOp<NoParams, Three,
     apply: ([ct], [x, z, sizes]) => {
       if (ct === null || isLinear(sizes)) return [null, null, null];
       return [
-        isLinear(x) && !isLinear(z) ? raggedDot(z, ct, sizes, true) : null,
+        isLinear(x) && !isLinear(z)
+          ? raggedDot(z, ct, sizes, { transposed: true, steady: false })
+          : null,
         isLinear(z) && !isLinear(x) ? raggedDot(x, ct, sizes) : null,
         null,
       ];
@@ -338,8 +376,13 @@ function wholeBatches(
 }
 
 /** Rows `[row, in]` times the matrices `[group, in, out]` of their groups; see `raggedDotOp`. */
-export function raggedDot(x: Tensor, w: Tensor, sizes: Tensor, transposed = false): Tensor {
-  return apply(raggedDotOp, [x, w, sizes], { transposed })[0];
+export function raggedDot(
+  x: Tensor,
+  w: Tensor,
+  sizes: Tensor,
+  { transposed, steady }: RaggedDotParams = { transposed: false, steady: false },
+): Tensor {
+  return apply(raggedDotOp, [x, w, sizes], { transposed, steady })[0];
 }
 
 /** `[group, in, out]` from rows `[row, in]` and `[row, out]`; see `raggedOuterOp`. */

@@ -57,7 +57,9 @@ function engineOf(decoder: Decoder, options: Partial<EngineOptions> = {}): Gener
 /** A request with everything drawn from a seed. */
 function drawn(seed: number): GenerationRequest {
   const draw = (below: number, what: number) => drawBelow(below, seed, what);
-  const length = 1 + draw(draw(4, 0) === 0 ? 200 : 20, 1);
+  // Some are as long as chunks are.
+  const length =
+    draw(5, 12) === 0 ? 64 * (1 + draw(2, 1)) : 1 + draw(draw(4, 0) === 0 ? 200 : 20, 1);
   const letters = Array.from({ length }, (_, i) => LETTERS[draw(LETTERS.length, 100 + i)] ?? 97);
   return {
     // Some share their beginning, and some are equal.
@@ -149,6 +151,10 @@ describe("any mix of requests", () => {
     // A longer one begins where the last whole chunk ends.
     await readAnswer(engine.submit(request(`${prompt}def`)));
     expect(engine.counters.reusedTokens).toBe(180 + 64);
+    // One that ends where a chunk of another does has logits of its own.
+    const cut = request(prompt.slice(0, 64));
+    const { text } = await readAnswer(engine.submit(cut));
+    expect(text).toBe(await alone(hashDecoder({ among: LETTERS }), cut));
   });
 
   test("goes on writing while a long prompt is read", async () => {
