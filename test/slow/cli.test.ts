@@ -32,10 +32,11 @@ describe("train --json", () => {
   test("prints one object a step, the samples, and an end", () => {
     expect(printed.map((line) => Object.keys(line).join(" "))).toEqual([
       ...Array(3).fill("step loss tokensPerSecond gradientNorm learningRate"),
-      "step evalLoss sample",
+      "step sample",
       ...Array(3).fill("step loss tokensPerSecond gradientNorm learningRate"),
-      "step evalLoss sample",
-      "done run step seconds bitsPerByte",
+      "step evalLoss bitsPerByte best",
+      "step sample",
+      "done reason run step seconds bitsPerByte bestStep",
     ]);
     const steps = printed.filter((line) => "loss" in line);
     expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
@@ -44,10 +45,12 @@ describe("train --json", () => {
     expect(steps[0]?.["loss"]).toBeLessThan(8);
     expect(steps[5]?.["loss"]).toBeLessThan(Number(steps[0]?.["loss"]));
     expect(steps.every(({ tokensPerSecond }) => Number(tokensPerSecond) > 0)).toBe(true);
-    const [sampled, end] = printed.slice(-2);
+    const [evaluated, sampled, end] = printed.slice(-3);
     expect(sampled?.["sample"]).toMatch(/^The whale/);
-    expect(end).toMatchObject({ done: true, run, step: 6 });
-    expect(end?.["bitsPerByte"]).toBeCloseTo(Number(sampled?.["evalLoss"]) / Math.LN2, 12);
+    expect(end).toMatchObject({ done: true, reason: "steps", run, step: 6, bestStep: 6 });
+    // A token is a byte here.
+    expect(evaluated?.["bitsPerByte"]).toBeCloseTo(Number(evaluated?.["evalLoss"]) / Math.LN2, 12);
+    expect(end?.["bitsPerByte"]).toBe(evaluated?.["bitsPerByte"]);
   });
 
   test("says the same as metrics.jsonl", async () => {
