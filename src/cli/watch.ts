@@ -2,11 +2,8 @@
 
 import { randomBytes } from "node:crypto";
 import { readReport } from "../train/report/read-report.ts";
-import { createWatchApp } from "../watch/app.ts";
-import { listen } from "../watch/listen.ts";
+import { startWatching } from "../watch/server.ts";
 import { type Command, defineCommand } from "./command.ts";
-
-const LOOPBACK = "127.0.0.1";
 
 export const command: Command = defineCommand({
   name: "watch",
@@ -22,9 +19,8 @@ export const command: Command = defineCommand({
     await readReport(run);
     const token = randomBytes(16).toString("base64url");
     const { signal } = context;
-    const server = await listen(createWatchApp({ folder: run, token }), LOOPBACK, port);
-    const url = `http://${LOOPBACK}:${server.port}/?token=${token}`;
-    context.out(context.json ? JSON.stringify({ url }) : url);
+    const server = await startWatching({ folder: run, token }, port);
+    context.out(context.json ? JSON.stringify({ url: server.url }) : server.url);
     context.log("open it in a browser on this machine; Ctrl-C ends the page, not the run");
     if (!signal.aborted)
       await new Promise<void>((resolve) =>

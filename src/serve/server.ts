@@ -1,11 +1,11 @@
 /** @file A server that listens, and stops in order. */
 
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { ServeError } from "../core/errors.ts";
 import { isLoopback } from "./access.ts";
 import { createServeApp, type ServeApp, type ServeOptions } from "./app.ts";
+import { listen } from "./listen.ts";
 
 export interface ListenOptions extends ServeOptions {
   /** 0 takes a free one. */
@@ -48,8 +48,7 @@ export async function startServer(options: ListenOptions): Promise<RunningServer
     serverOptions: { requestTimeout: SEND_MS, headersTimeout: SEND_MS, keepAliveTimeout: 5000 },
   }) as Server;
   server.maxConnections = MAX_CONNECTIONS;
-  await listen(server, access.host, port);
-  const own = (server.address() as AddressInfo).port;
+  const own = await listen(server, access.host, port);
   const name = access.host.includes(":") ? `[${access.host}]` : access.host;
   return {
     url: `http://${name}:${own}`,
@@ -76,40 +75,4 @@ async function until(condition: () => boolean, ms: number): Promise<void> {
   const end = performance.now() + ms;
   while (!condition() && performance.now() < end)
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: NodeJS.ErrnoException): void => reject(explain(error, host, port));
-    server.once("error", refuse);
-    server.listen(port, host, () => {
-      server.off("error", refuse);
-      resolve();
-    });
-  });
-}
-
-function explain(error: NodeJS.ErrnoException, host: string, port: number): ServeError {
-  const [what, fix] = {
-    EADDRINUSE: [
-      `port ${port} of ${host} is in use`,
-      "choose another --port, or --port 0 for any free one",
-    ],
-    EACCES: [
-      `port ${port} of ${host} needs rights that this user lacks`,
-      "choose a --port from 1024 on, or --port 0 for any free one",
-    ],
-    EADDRNOTAVAIL: [
-      `"${host}" is no address of this machine`,
-      "leave out --host for 127.0.0.1, or name an address that this machine has",
-    ],
-    ENOTFOUND: [
-      `"${host}" is no address`,
-      "leave out --host for 127.0.0.1, or name an address that this machine has",
-    ],
-  }[error.code ?? ""] ?? [
-    `cannot listen on port ${port} of ${host}: ${error.message}`,
-    "choose another --host or --port",
-  ];
-  return new ServeError("SERVE-01", `serve: ${what}.`, [["fix", fix ?? ""]]);
 }

@@ -1,10 +1,11 @@
 /** @file The web application behind `watch`: one page, its body, and a stream of what is new. */
 
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { formatSeconds } from "../core/text.ts";
+import { sameText } from "../serve/access.ts";
 import { reportBody } from "../train/report/report.ts";
 import { livePage } from "./live-page.ts";
 import { type Progress, readLiveRun, revisionOf } from "./live-run.ts";
@@ -75,10 +76,4 @@ export function createWatchApp({ folder, token, everyMs = 1000 }: WatchOptions):
 function asLine({ step, steps, secondsLeft, writer }: Progress): object {
   const left = secondsLeft === null ? "" : formatSeconds(secondsLeft);
   return { step, steps, left, running: writer !== null };
-}
-
-/** Takes as long for a nearly right token as for a wrong one. */
-function sameText(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }
