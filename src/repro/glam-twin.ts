@@ -16,7 +16,8 @@ import { encodeSafetensors } from "../train/safetensors.ts";
 import { tensorsOf } from "../train/state.ts";
 import type { TrainState } from "../train/step.ts";
 
-export interface TwinOptions {
+/** What both sides are given. */
+export interface TwinInputs {
   readonly model: LanguageModel;
   /** One batch per step. */
   readonly batches: readonly Batch[];
@@ -26,6 +27,54 @@ export interface TwinOptions {
   readonly python: string;
   readonly engine: JitOptions["engine"];
   readonly threads: number;
+}
+
+/** PyTorch's side: a process that has our fresh weights and all batches. */
+export interface Twin {
+  /** Of PyTorch. */
+  readonly version: string;
+  /** The state that both start from. */
+  readonly initial: TrainState;
+  /** Makes the next steps. */
+  train(count: number): Promise<{ readonly losses: readonly number[]; readonly seconds: number }>;
+  /** Nats per token on the held-out batches, by the rule that sampling uses. */
+  evaluate(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** @throws Error with the peer's own words when it cannot start */
+export async function openTwin(inputs: TwinInputs): Promise<Twin> {
+  const { model, seed, python } = inputs;
+  const begin = jit((key: random.Key) => model.initial(key), {
+    ...engineOf(inputs),
+    name: "initial state",
+  });
+  const initial = await begin(random.key(seed));
+  const folder = await mkdtemp(join(tmpdir(), "meshloom-twin-"));
+  const peer = startGlamPeer(python, await writeInputs(folder, inputs, initial));
+  const stop = async () => {
+    peer.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    const { version } = await peer.ask<{ readonly version: string }>({ do: "load" });
+    return {
+      version,
+      initial,
+      train: (count) => peer.ask({ do: "train", count }),
+      async evaluate() {
+        const { nats, count } = await peer.ask<{ nats: number; count: number }>({ do: "evaluate" });
+        return nats / count;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+export interface TwinOptions extends TwinInputs {
   /** Called after every turn with the losses of its last step. */
   onTurn(step: number, ours: number, theirs: number): void;
 }
@@ -53,20 +102,16 @@ const STEPS_PER_TURN = 5;
  * @throws Error with the peer's own words when it cannot start
  */
 export async function trainTwins(options: TwinOptions): Promise<TwinResult> {
-  const { model, batches, held, python, engine, threads } = options;
-  const own = { ...(engine === undefined ? {} : { engine }), threads };
-  const begin = jit((key: random.Key) => model.initial(key), { ...own, name: "initial state" });
-  const initial = await begin(random.key(options.seed));
-  const folder = await mkdtemp(join(tmpdir(), "meshloom-twin-"));
-  const peer = startGlamPeer(python, await writeInputs(folder, options, initial));
+  const { model, batches, held } = options;
+  const own = engineOf(options);
+  const twin = await openTwin(options);
   try {
-    const { version } = await peer.ask<{ readonly version: string }>({ do: "load" });
     const step = jit((state: TrainState, batch: TokenBatch) => model.step(state, batch), {
       ...own,
       name: "training step",
       donate: [0],
     });
-    let state = initial;
+    let state = twin.initial;
     const ours = { losses: [] as number[], secondsPerStep: [] as number[] };
     const theirs = { losses: [] as number[], secondsPerStep: [] as number[] };
     for (let at = 0; at < batches.length; at += STEPS_PER_TURN) {
@@ -78,24 +123,23 @@ export async function trainTwins(options: TwinOptions): Promise<TwinResult> {
         ours.secondsPerStep.push((performance.now() - started) / 1000);
         state = next;
       }
-      const answer = await peer.ask<{ losses: number[]; seconds: number }>({
-        do: "train",
-        count: turn.length,
-      });
+      const answer = await twin.train(turn.length);
       theirs.losses.push(...answer.losses);
       theirs.secondsPerStep.push(...turn.map(() => answer.seconds / turn.length));
       options.onTurn(at + turn.length, ours.losses.at(-1) ?? NaN, theirs.losses.at(-1) ?? NaN);
     }
     const weights = { params: state.params, extra: state.extra };
-    const found = await peer.ask<{ nats: number; count: number }>({ do: "evaluate" });
     return {
       ours: { ...ours, heldOut: await evaluate(model, weights, held, own) },
-      theirs: { ...theirs, heldOut: found.nats / found.count, version },
+      theirs: { ...theirs, heldOut: await twin.evaluate(), version: twin.version },
     };
   } finally {
-    peer.stop();
-    await rm(folder, { recursive: true, force: true });
+    await twin.stop();
   }
+}
+
+function engineOf({ engine, threads }: TwinInputs): JitOptions {
+  return { ...(engine === undefined ? {} : { engine }), threads };
 }
 
 /** Nats per token over batches, by the rule that sampling uses. */
@@ -128,7 +172,7 @@ function asTensors({ tokens, targets }: Batch, { training }: LanguageModel): Tok
 /** Weights and batches for the peer; returns the path of its configuration. */
 async function writeInputs(
   folder: string,
-  { model, batches, held, threads }: TwinOptions,
+  { model, batches, held, threads }: TwinInputs,
   state: TrainState,
 ): Promise<string> {
   const path = (name: string) => join(folder, name);

@@ -3,6 +3,11 @@
 import type { CommandList } from "../dispatch.ts";
 
 export const REPRODUCTIONS: CommandList = {
+  "glam-micro": {
+    summary:
+      "Train glam-micro with three routers; bits per byte against PyTorch, n-grams, compressors",
+    load: () => import("./glam-micro.ts"),
+  },
   "glam-twin": {
     summary: "Train a GLaM beside its twin in PyTorch: the same weights, batches and losses",
     load: () => import("./glam-twin.ts"),
