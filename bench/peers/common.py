@@ -56,6 +56,21 @@ def peak_bytes():
     return int(line.split()[1]) * 1024
 
 
+def answer_requests(answer):
+    """Answers requests on stdin, one JSON line each, by `answer(request)`, until `quit` or the end."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints goes to stderr
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["do"] == "quit":
+            break
+        try:
+            reply = answer(request)
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
 def serve(peer):
     """Answers requests until `quit` or the end of stdin."""
     replies = os.fdopen(os.dup(1), "w")

@@ -9,15 +9,12 @@ The config file has `model` (as in a run's config.json), `weights` (a safetensor
 `extra/…`, the routers' thresholds), `prompts` (int lists of one length) and `threads`.
 """
 
-import json
-import os
-import sys
 import time
 
 import torch
 import torch.nn.functional as F
 
-from common import arguments, read_safetensors
+from common import answer_requests, arguments, read_safetensors
 from glam_peer import bias_buckets, experts, norm
 
 
@@ -131,27 +128,20 @@ class Writer:
         return 1000 * (time.perf_counter() - start), ids
 
 
-def main():
-    config = arguments()
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints goes to stderr
-    writer = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        if request["do"] == "quit":
-            break
-        try:
-            if request["do"] == "load":
-                writer = Writer(config)
-                reply = {"ok": True, "version": f"torch {torch.__version__}"}
-            elif request["do"] == "generate":
-                reply = writer.generate(request["batch"], request["tokens"])
-            else:
-                reply = {"error": f"unknown request {request['do']!r}"}
-        except Exception as error:
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), file=replies, flush=True)
+class Peer:
+    def __init__(self, config):
+        self.config, self.writer = config, None
+
+    def answer(self, request):
+        match request["do"]:
+            case "load":
+                self.writer = Writer(self.config)
+                return {"ok": True, "version": f"torch {torch.__version__}"}
+            case "generate":
+                return self.writer.generate(request["batch"], request["tokens"])
+            case other:
+                return {"error": f"unknown request {other!r}"}
 
 
 if __name__ == "__main__":
-    main()
+    answer_requests(Peer(arguments()).answer)

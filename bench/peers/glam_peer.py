@@ -8,18 +8,16 @@ initial parameters), `batches` (int32 `tokens`, `targets` of `[steps, batch, pos
 evaluation) and `threads`.
 """
 
-import json
 import math
-import os
-import sys
 import time
 
 import torch
 import torch.nn.functional as F
 
-from common import arguments, peak_bytes, read_safetensors
+from common import answer_requests, arguments, read_safetensors
 
 MEMORY = 0.98
+ROUTERS = ["expert-choice", "gshard-top2", "switch-top1"]
 
 
 def norm(x, scale):
@@ -125,10 +123,10 @@ class Twin:
     def __init__(self, config):
         self.model, self.training, self.config = config.model, config.training, config
         torch.set_num_threads(config.threads)
-        for name, known in (("optimizer", "adafactor"), ("grouping", "position")):
+        for name, known in (("optimizer", ["adafactor"]), ("grouping", ["position"]), ("router", ROUTERS)):
             found = {**self.training, **self.model}[name]
-            if found != known:
-                raise ValueError(f"{name} {found} is not in the twin, only {known}")
+            if found not in known:
+                raise ValueError(f"{name} {found} is not in the twin, only {', '.join(known)}")
         self.weights = {
             name: torch.from_numpy(value).clone().requires_grad_()
             for name, value in read_safetensors(config.weights).items()
@@ -240,39 +238,24 @@ class Twin:
         return {"nats": nats, "count": count}
 
 
-def answer(twin, request):
-    match request["do"]:
-        case "train":
-            start = time.perf_counter()
-            losses = [twin.step() for _ in range(request["count"])]
-            return {"losses": losses, "seconds": time.perf_counter() - start}
-        case "evaluate":
-            return twin.evaluate()
-        case "memory":
-            return {"peakBytes": peak_bytes()}
-        case other:
-            return {"error": f"unknown request {other!r}"}
+class Peer:
+    def __init__(self, config):
+        self.config, self.twin = config, None
 
-
-def main():
-    config = arguments()
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints goes to stderr
-    twin = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        if request["do"] == "quit":
-            break
-        try:
-            if request["do"] == "load":
-                twin = Twin(config)
-                reply = {"ok": True, "version": torch.__version__, "threads": torch.get_num_threads()}
-            else:
-                reply = answer(twin, request)
-        except Exception as error:
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), file=replies, flush=True)
+    def answer(self, request):
+        match request["do"]:
+            case "load":
+                self.twin = Twin(self.config)
+                return {"ok": True, "version": torch.__version__, "threads": torch.get_num_threads()}
+            case "train":
+                start = time.perf_counter()
+                losses = [self.twin.step() for _ in range(request["count"])]
+                return {"losses": losses, "seconds": time.perf_counter() - start}
+            case "evaluate":
+                return self.twin.evaluate()
+            case other:
+                return {"error": f"unknown request {other!r}"}
 
 
 if __name__ == "__main__":
-    main()
+    answer_requests(Peer(arguments()).answer)

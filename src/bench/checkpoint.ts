@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { median } from "../core/statistics.ts";
 import { fromData } from "../core/tensor.ts";
 import { hash32 } from "../data/permutation.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
@@ -192,10 +193,5 @@ async function seconds(work: () => Promise<void>): Promise<number> {
 }
 
 function summary(values: readonly number[]): Times {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low, high] = [(sorted.length - 1) >> 1, sorted.length >> 1];
-  return {
-    min: sorted[0] ?? Number.NaN,
-    median: ((sorted[low] ?? Number.NaN) + (sorted[high] ?? Number.NaN)) / 2,
-  };
+  return { min: Math.min(...values), median: median(values) };
 }

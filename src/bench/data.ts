@@ -1,6 +1,7 @@
 /** @file How long the data pipeline takes: encoding a corpus, and making batches of it. */
 
 import { rm } from "node:fs/promises";
+import { median } from "../core/statistics.ts";
 import { createCorpusBatches } from "../data/batches.ts";
 import { openCorpus } from "../data/corpora/table.ts";
 import { parseMixture } from "../data/mixture-text.ts";
@@ -100,7 +101,7 @@ async function timeBatches(
   return {
     mode,
     prepareMs: prepare * 1000,
-    medianMs: times[times.length >> 1] ?? Number.NaN,
+    medianMs: median(times),
     worstMs: times.at(-1) ?? Number.NaN,
     waste: batches.waste,
     waiting: await waitingShare(batches.train, steps, stepMs),

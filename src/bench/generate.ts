@@ -3,6 +3,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { median } from "../core/statistics.ts";
 import { stored } from "../core/tensor.ts";
 import { mapTree } from "../core/tree.ts";
 import { drawBelow } from "../data/permutation.ts";
@@ -132,12 +133,8 @@ async function timeBatch(
 }
 
 function timesFrom(replies: readonly Reply[], tokens: number): GenerateTimes {
-  const sorted = replies.map(({ ms }) => ms).sort((a, b) => a - b);
-  const at = (i: number) => sorted[i] ?? Number.NaN;
-  const middle = sorted.length / 2;
-  const minMs = at(0);
-  const medianMs =
-    sorted.length % 2 === 1 ? at(Math.floor(middle)) : (at(middle - 1) + at(middle)) / 2;
+  const times = replies.map(({ ms }) => ms);
+  const [minMs, medianMs] = [Math.min(...times), median(times)];
   return {
     minMs,
     medianMs,

@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { allocate, readElement } from "../core/dtype.ts";
 import { ConfigError } from "../core/errors.ts";
 import { aval, sizeOf } from "../core/shape.ts";
+import { median } from "../core/statistics.ts";
 import { fromData, stored, type Tensor } from "../core/tensor.ts";
 import { jit } from "../engines/jit.ts";
 import { exportOnnx } from "../engines/onnx/export.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
+import { chosenCases } from "./chosen-cases.ts";
 import { OP_CASES, type OpCase, type OpInput } from "./op-cases.ts";
 import { type Runner, startOpsPeer } from "./peers.ts";
 
@@ -59,19 +61,8 @@ const REST_MS = 120;
  */
 export async function benchOps(options: OpsOptions): Promise<OpsResult> {
   const { python, threads, rounds, only, onNotice } = options;
-  const cases = OP_CASES.filter(
-    ({ name }) => only.length === 0 || only.some((word) => name.includes(word)),
-  );
-  if (cases.length === 0) {
-    throw new ConfigError(
-      "CONFIG-01",
-      `bench ops: no case has "${only.join('" or "')}" in its name.`,
-      [
-        ["cases", [...new Set(OP_CASES.map(({ name }) => name.replace(/ \[.*/, "")))].join(", ")],
-        ["fix", "give --only words of these, with commas between"],
-      ],
-    );
-  }
+  const shortNames = [...new Set(OP_CASES.map(({ name }) => name.replace(/ \[.*/, "")))];
+  const cases = chosenCases("bench ops", OP_CASES, only, shortNames);
   const peer = python === undefined ? undefined : startOpsPeer(python);
   const folder = await mkdtemp(join(tmpdir(), "meshloom-ops-"));
   try {
@@ -223,7 +214,7 @@ function sumOf(y: Tensor): number {
 
 function timesOf(list: readonly number[] = []): Times {
   const sorted = [...list].sort((a, b) => a - b);
-  return { minMs: sorted[0] ?? Number.NaN, medianMs: sorted[sorted.length >> 1] ?? Number.NaN };
+  return { minMs: sorted[0] ?? Number.NaN, medianMs: median(sorted) };
 }
 
 /** The same numbers as in bench/peers/ops_peer.py: a fixed sequence in [−0.5, 0.5), or integers below a bound. */

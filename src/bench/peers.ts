@@ -91,6 +91,7 @@ function startProcess(name: string, [program = "", ...args]: readonly string[]):
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
   const errors: string[] = [];
   child.stderr.on("data", (chunk: Buffer) => errors.push(chunk.toString()));
+  child.on("error", ({ message }) => errors.push(message));
   const lines = createInterface({ input: child.stdout });
   const answers = lineQueue(lines, child);
   return {
@@ -100,7 +101,7 @@ function startProcess(name: string, [program = "", ...args]: readonly string[]):
       const line = await answers();
       if (line === undefined)
         throw new Error(
-          `${name} ended: ${errors.join("").trim().split("\n").at(-1) ?? "no message"}`,
+          `${name} ended: ${errors.join("").trim().split("\n").at(-1) || "no message"}`,
         );
       const value = JSON.parse(line) as T & { readonly error?: string };
       if (value.error !== undefined) throw new Error(value.error);

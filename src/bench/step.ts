@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError, suggestion } from "../core/errors.ts";
+import { median } from "../core/statistics.ts";
 import { drawBelow } from "../data/permutation.ts";
 import { jit } from "../engines/jit.ts";
 import { initialise } from "../nn/index.ts";
@@ -220,12 +221,6 @@ async function takeTurns(
     onNotice(`turn ${round + 1} of ${rounds}`);
   }
   return times;
-}
-
-function median(sorted: readonly number[]): number {
-  const middle = sorted.length / 2;
-  const at = (i: number) => sorted[i] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? at(Math.floor(middle)) : (at(middle - 1) + at(middle)) / 2;
 }
 
 function summary(

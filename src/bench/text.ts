@@ -4,12 +4,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "../core/errors.ts";
+import { median } from "../core/statistics.ts";
 import { documentTexts } from "../data/corpora/documents.ts";
 import type { Corpus } from "../data/corpora/entry.ts";
 import type { FileTokenizer } from "../data/tokenizers/open-json.ts";
 import { PackageTokenizer } from "../data/tokenizers/package.ts";
 import type { Splitting } from "../data/tokenizers/splitting.ts";
 import { type TokenizerKind, trainTokenizer } from "../data/tokenizers/training.ts";
+import { chosenCases } from "./chosen-cases.ts";
 import { type Runner, startTextPeer } from "./peers.ts";
 
 export interface TextBenchOptions {
@@ -77,19 +79,7 @@ const TRAINING_ROUNDS = 3;
  */
 export async function benchText(options: TextBenchOptions): Promise<TextBenchResult> {
   const { corpus, vocab, python, threads, only } = options;
-  const cases = CASES.filter(
-    ({ name }) => only.length === 0 || only.some((word) => name.includes(word)),
-  );
-  if (cases.length === 0) {
-    throw new ConfigError(
-      "CONFIG-01",
-      `bench text: no case has "${only.join('" or "')}" in its name.`,
-      [
-        ["cases", CASES.map(({ name }) => name).join(", ")],
-        ["fix", "give --only words of these, with commas between"],
-      ],
-    );
-  }
+  const cases = chosenCases("bench text", CASES, only);
   const folder = await mkdtemp(join(tmpdir(), "meshloom-text-"));
   const peer = python === undefined ? undefined : startTextPeer(python);
   try {
@@ -171,7 +161,7 @@ async function takeTurns(
   return new Map(
     [...times].map(([name, list]) => {
       const sorted = list.toSorted((a, b) => a - b);
-      return [name, { min: sorted[0] ?? 0, median: sorted[sorted.length >> 1] ?? 0 }];
+      return [name, { min: sorted[0] ?? 0, median: median(sorted) }];
     }),
   );
 }

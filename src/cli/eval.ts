@@ -7,6 +7,7 @@ import { openModel } from "../exchange/open-model.ts";
 import { createEvaluator } from "../train/evaluator.ts";
 import { parseStep } from "../train/open-run.ts";
 import { type Command, defineCommand } from "./command.ts";
+import { STEP_OPTION } from "./model-options.ts";
 
 /** More than any held-out part has: every token is counted once. */
 const ALL = 2 ** 31;
@@ -23,11 +24,7 @@ export const command: Command = defineCommand({
       default: undefined,
       help: "corpora whose held-out parts to read; those of the run when absent",
     },
-    step: {
-      type: "string",
-      default: "latest",
-      help: "which checkpoint: a step, latest, or best (the lowest loss on held-out text)",
-    },
+    step: STEP_OPTION,
     batch: {
       type: "int",
       default: undefined,

@@ -10,6 +10,7 @@ import { parseShardSize } from "../exchange/write-weights.ts";
 import { parseStep } from "../train/open-run.ts";
 import { type Command, defineCommand } from "./command.ts";
 import type { CommandContext } from "./context.ts";
+import { STEP_OPTION } from "./model-options.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { versionFacts } from "./version.ts";
 
@@ -30,12 +31,7 @@ export const command: Command = defineCommand({
       help: "hub: safetensors with configuration and tokenizer; onnx: graphs for ONNX Runtime",
     },
     out: { type: "string", valueName: "path", help: "folder to write; appears when all is there" },
-    step: {
-      type: "string",
-      default: "latest",
-      valueName: "best|latest|n",
-      help: "which checkpoint of a run; best has the lowest loss on held-out text",
-    },
+    step: STEP_OPTION,
     ema: {
       type: "flag",
       default: true,

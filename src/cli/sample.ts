@@ -15,6 +15,7 @@ import { seedOf } from "../serve/generation-plan.ts";
 import { type OpenedModel, openModel } from "../serve/open-model.ts";
 import { parseStep } from "../train/open-run.ts";
 import { type Command, type CommandContext, defineCommand } from "./command.ts";
+import { STEP_OPTION } from "./model-options.ts";
 import { SAMPLING_OPTIONS, samplingFrom, stopsFrom } from "./sampling-options.ts";
 
 /** Texts that are written at once. */
@@ -62,11 +63,7 @@ export const command: Command = defineCommand({
       unit: "tokens",
       help: "with --json: log-probabilities, and of so many likeliest tokens at each place",
     },
-    step: {
-      type: "string",
-      default: "latest",
-      help: "which checkpoint: a step, latest, or best (the lowest loss on held-out text)",
-    },
+    step: STEP_OPTION,
     threads: {
       type: "int",
       default: 0,

@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS } from "../serve/served-model.ts";
 import { startServer } from "../serve/server.ts";
 import { parseStep } from "../train/open-run.ts";
 import { type Command, type CommandContext, defineCommand } from "./command.ts";
+import { STEP_OPTION } from "./model-options.ts";
 import { createProgress } from "./progress.ts";
 
 /** Places that texts have where the model says nothing else: relative positions go on beyond training. */
@@ -86,11 +87,7 @@ export const command: Command = defineCommand({
       unit: "seconds",
       help: "given to what runs when the server is asked to stop",
     },
-    step: {
-      type: "string",
-      default: "latest",
-      help: "which checkpoint: a step, latest, or best (the lowest loss on held-out text)",
-    },
+    step: STEP_OPTION,
     threads: {
       type: "int",
       default: 0,

@@ -10,8 +10,9 @@ import { spawn } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import { type Baseline, baselinesOf } from "../bench/baselines.ts";
-import { TrainingError } from "../core/errors.ts";
+import { ConfigError, TrainingError } from "../core/errors.ts";
 import { openTokenizer } from "../data/tokenizers/open.ts";
 import { openTrainingData } from "../data/training-data.ts";
 import { writeAtomically } from "../files/atomic.ts";
@@ -65,6 +66,7 @@ export interface GlamMicroResult {
 export async function reproduceGlamMicro(options: GlamMicroOptions): Promise<GlamMicroResult> {
   const { folder, seed, threads, python, onNotice } = options;
   await mkdir(folder, { recursive: true });
+  await holdSettings(options);
   const models: Finding[] = [];
   for (const router of ROUTERS) {
     onNotice(`${PRESET} with ${router}`);
@@ -85,6 +87,18 @@ export async function reproduceGlamMicro(options: GlamMicroOptions): Promise<Gla
   const views = await Promise.all(ROUTERS.map((router) => readReport(join(folder, router))));
   await writeAtomically(page, renderComparison(`${PRESET}: three routers`, views));
   return { ...{ steps, seed, threads, models, page }, baselines: bestOfEach(found) };
+}
+
+/** @throws ConfigError when the folder holds the parts of another reproduction */
+async function holdSettings({ folder, steps, seed, threads }: GlamMicroOptions): Promise<void> {
+  const now = { steps: steps ?? null, seed, threads };
+  const before = await kept(join(folder, "settings.json"), async () => now);
+  if (isDeepStrictEqual(before, now)) return;
+  throw new ConfigError("CONFIG-01", `repro glam-micro: ${folder} was begun with other settings.`, [
+    ["there", JSON.stringify(before)],
+    ["given", JSON.stringify(now)],
+    ["fix", "give the same ones to go on, or another --out"],
+  ]);
 }
 
 /** Trains one router, or goes on with it, and evaluates it on all held-out text. */

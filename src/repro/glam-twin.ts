@@ -7,6 +7,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startGlamPeer } from "../bench/peers.ts";
+import { ConfigError } from "../core/errors.ts";
 import { fromData, type Tensor } from "../core/tensor.ts";
 import type { Batch } from "../data/batches.ts";
 import { type JitOptions, jit } from "../engines/jit.ts";
@@ -42,7 +43,7 @@ export interface Twin {
   stop(): Promise<void>;
 }
 
-/** @throws Error with the peer's own words when it cannot start */
+/** @throws ConfigError with the peer's own words when it cannot start, or cannot be such a model */
 export async function openTwin(inputs: TwinInputs): Promise<Twin> {
   const { model, seed, python } = inputs;
   const begin = jit((key: random.Key) => model.initial(key), {
@@ -70,7 +71,14 @@ export async function openTwin(inputs: TwinInputs): Promise<Twin> {
     };
   } catch (error) {
     await stop();
-    throw error;
+    throw new ConfigError("CONFIG-01", "repro: the twin in PyTorch cannot be made.", [
+      ["python", python],
+      ["cause", error instanceof Error ? error.message : String(error)],
+      [
+        "fix",
+        "give a Python with bench/peers/requirements.txt installed, and a GLaM that the cause allows",
+      ],
+    ]);
   }
 }
 
@@ -99,7 +107,7 @@ const STEPS_PER_TURN = 5;
 /**
  * Trains both, turn by turn.
  *
- * @throws Error with the peer's own words when it cannot start
+ * @throws ConfigError as `openTwin`
  */
 export async function trainTwins(options: TwinOptions): Promise<TwinResult> {
   const { model, batches, held } = options;

@@ -1,12 +1,9 @@
 /** @file `bench generate`: tokens per second with a key-value cache, ours and PyTorch's. */
 
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { benchGenerate, type GenerateResult } from "../../bench/generate.ts";
-import { writeAtomically } from "../../files/atomic.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { BENCH_OPTIONS } from "./options.ts";
+import { BENCH_OPTIONS, keepResult } from "./options.ts";
 
 export const command: Command = defineCommand({
   name: "bench generate",
@@ -30,11 +27,7 @@ export const command: Command = defineCommand({
   async run(options, context) {
     const { batch, ...rest } = options;
     const result = await benchGenerate({ ...rest, batches: [1, batch], onNotice: context.log });
-    await mkdir(options.out, { recursive: true });
-    await writeAtomically(
-      join(options.out, "generate.json"),
-      `${JSON.stringify(result, null, 2)}\n`,
-    );
+    await keepResult(options.out, "generate", result);
     if (context.json) context.out(JSON.stringify(result));
     else for (const line of show(result)) context.out(line);
   },

@@ -1,12 +1,9 @@
 /** @file `bench ops`: single operations, ours and the peers', turn by turn. */
 
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { benchOps, type OpsResult } from "../../bench/ops.ts";
-import { writeAtomically } from "../../files/atomic.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { BENCH_OPTIONS, wordsOf } from "./options.ts";
+import { BENCH_OPTIONS, keepResult, wordsOf } from "./options.ts";
 
 export const command: Command = defineCommand({
   name: "bench ops",
@@ -30,8 +27,7 @@ export const command: Command = defineCommand({
       only: wordsOf(options.only),
       onNotice: context.log,
     });
-    await mkdir(options.out, { recursive: true });
-    await writeAtomically(join(options.out, "ops.json"), `${JSON.stringify(result, null, 2)}\n`);
+    await keepResult(options.out, "ops", result);
     if (context.json) context.out(JSON.stringify(result));
     else for (const line of showOps(result)) context.out(line);
   },

@@ -1,5 +1,9 @@
 /** @file Options that every timing against peers has. */
 
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeAtomically } from "../../files/atomic.ts";
+
 interface Text<D> {
   readonly type: "string";
   readonly default: D;
@@ -31,6 +35,12 @@ export const BENCH_OPTIONS: {
   threads: { type: "int", default: 2, min: 1, help: "threads of every side" },
   out: { type: "string", default: "bench/results", help: "folder for the results, JSON" },
 };
+
+/** Keeps a timing's result as `<folder>/<name>.json`. @throws DiskError when the disk refuses */
+export async function keepResult(folder: string, name: string, result: object): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeAtomically(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+}
 
 /** The words of a list with commas; none when it is empty. */
 export function wordsOf(list: string): readonly string[] {

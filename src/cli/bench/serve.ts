@@ -1,12 +1,10 @@
 /** @file `bench serve`: many clients on one server; fails when an answer is lost or not its own. */
 
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { benchServe, type Percentiles, type ServeBenchResult } from "../../bench/serve.ts";
 import { formatBytes } from "../../core/text.ts";
-import { writeAtomically } from "../../files/atomic.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
+import { keepResult } from "./options.ts";
 
 export const command: Command = defineCommand({
   name: "bench serve",
@@ -39,8 +37,7 @@ export const command: Command = defineCommand({
   async run(options, context) {
     const { signal } = context;
     const result = await benchServe({ ...options, signal, onNotice: context.log });
-    await mkdir(options.out, { recursive: true });
-    await writeAtomically(join(options.out, "serve.json"), `${JSON.stringify(result, null, 2)}\n`);
+    await keepResult(options.out, "serve", result);
     if (context.json) context.out(JSON.stringify(result));
     else for (const line of show(result)) context.out(line);
     for (const problem of result.problems) context.log(problem);

@@ -1,13 +1,10 @@
 /** @file `bench step`: a training step, ours and the peers', turn by turn. */
 
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { type BenchResult, benchStepOnAll } from "../../bench/step.ts";
 import { formatBytes } from "../../core/text.ts";
-import { writeAtomically } from "../../files/atomic.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { BENCH_OPTIONS, wordsOf } from "./options.ts";
+import { BENCH_OPTIONS, keepResult, wordsOf } from "./options.ts";
 
 export const command: Command = defineCommand({
   name: "bench step",
@@ -48,12 +45,7 @@ export const command: Command = defineCommand({
         }),
       );
     }
-    await mkdir(options.out, { recursive: true });
-    for (const result of results)
-      await writeAtomically(
-        join(options.out, `step-${result.model}.json`),
-        `${JSON.stringify(result, null, 2)}\n`,
-      );
+    for (const result of results) await keepResult(options.out, `step-${result.model}`, result);
     for (const result of results) {
       if (context.json) context.out(JSON.stringify(result));
       else for (const line of show(result)) context.out(line);

@@ -1,13 +1,10 @@
 /** @file `bench text`: tokenizers, ours and the packages', turn by turn. */
 
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { benchText, type TextBenchResult } from "../../bench/text.ts";
 import { openCorpus } from "../../data/corpora/table.ts";
-import { writeAtomically } from "../../files/atomic.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { BENCH_OPTIONS, wordsOf } from "./options.ts";
+import { BENCH_OPTIONS, keepResult, wordsOf } from "./options.ts";
 
 export const command: Command = defineCommand({
   name: "bench text",
@@ -35,8 +32,7 @@ export const command: Command = defineCommand({
       only: wordsOf(options.only),
       onNotice: context.log,
     });
-    await mkdir(options.out, { recursive: true });
-    await writeAtomically(join(options.out, "text.json"), `${JSON.stringify(result, null, 2)}\n`);
+    await keepResult(options.out, "text", result);
     if (context.json) context.out(JSON.stringify(result));
     else for (const line of showText(result)) context.out(line);
   },

@@ -2,9 +2,11 @@
 
 import { cpus } from "node:os";
 import { ConfigError } from "../../core/errors.ts";
+import { median } from "../../core/statistics.ts";
 import { openTrainingData } from "../../data/training-data.ts";
 import { createOnnxEngine } from "../../engines/onnx/onnx.ts";
 import { trainTwins } from "../../repro/glam-twin.ts";
+import { familyOf } from "../../train/families.ts";
 import { resolveConfig } from "../../train/run-config.ts";
 import { tokenizerOfRun } from "../../train/run-tokenizer.ts";
 import { type Command, defineCommand } from "../command.ts";
@@ -27,9 +29,10 @@ export const command: Command = defineCommand({
     preset: { type: "string", default: "glam-micro", help: "a GLaM's preset" },
     data: { type: "string", default: undefined, help: "a corpus; the preset's when absent" },
     router: {
-      type: "string",
+      type: "choice",
+      choices: ["expert-choice", "gshard-top2", "switch-top1"],
       default: "expert-choice",
-      help: "expert-choice, gshard-top2 or switch-top1",
+      help: "router of both sides",
     },
     steps: { type: "int", default: 200, min: 1, help: "steps that both make" },
     seed: { type: "int", default: 0, min: 0, help: "fixes weights and data order" },
@@ -41,6 +44,11 @@ export const command: Command = defineCommand({
     if (python === undefined) {
       throw new ConfigError("CONFIG-01", "repro glam-twin: needs a Python with PyTorch.", [
         ["fix", "--python .venv/bin/python, with bench/peers/requirements.txt installed"],
+      ]);
+    }
+    if ((await familyOf(preset)) !== "glam") {
+      throw new ConfigError("CONFIG-01", `repro glam-twin: "${preset}" is no GLaM.`, [
+        ["fix", "choose a preset whose name begins with glam: meshloom describe lists them"],
       ]);
     }
     const config = await resolveConfig(preset, undefined, [
@@ -99,7 +107,3 @@ export const command: Command = defineCommand({
     }
   },
 });
-
-function median(list: readonly number[]): number {
-  return list.toSorted((a, b) => a - b)[list.length >> 1] ?? Number.NaN;
-}

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { allocate } from "../../core/dtype.ts";
 import { EngineError } from "../../core/errors.ts";
 import { sizeOf } from "../../core/shape.ts";
+import { median } from "../../core/statistics.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { leaves, withLeaves } from "../../core/tree.ts";
 import { simplify } from "../../transforms/simplify.ts";
@@ -196,12 +197,6 @@ function flopsOf(
   // |x|·|y| = batch² m k² n and |out| = batch m n, where y has a batch; without one, |x|·|y| = k²·|out|.
   const batch = y.length > 2 ? sizeOf(y.slice(0, -2)) : 1;
   return 2 * sizeOf(out) * Math.sqrt((sizeOf(x) * sizeOf(y)) / (sizeOf(out) * batch));
-}
-
-function median(list: readonly number[]): number {
-  const sorted = [...list].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted[middle] ?? 0;
 }
 
 /** Nodes with the same `by`, the longest first. */

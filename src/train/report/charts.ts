@@ -1,5 +1,6 @@
 /** @file Which charts a page has, for one run or for several over one another. */
 
+import { median } from "../../core/statistics.ts";
 import { type Line, lineChart, type Point } from "../../plot/line-chart.ts";
 import { escapeText, SERIES_COLOURS } from "../../plot/svg.ts";
 import type { Range } from "../../plot/ticks.ts";
@@ -217,7 +218,6 @@ function rangeOf(lines: readonly Line[]): Range {
 }
 
 function isSpiky(points: readonly Point[]): boolean {
-  const sorted = points.map(({ value }) => value).sort((a, b) => a - b);
-  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
-  return (sorted.at(-1) ?? 0) > 15 * median;
+  const values = points.map(({ value }) => value).filter(Number.isFinite);
+  return values.reduce((most, value) => Math.max(most, value), 0) > 15 * median(values);
 }
