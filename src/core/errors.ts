@@ -26,7 +26,8 @@ export type ErrorCode =
   | "ONNX-01"
   | "ONNX-02"
   | "ONNX-03"
-  | "TRAIN-01";
+  | "TRAIN-01"
+  | "SIGNAL-01";
 
 /** One row of facts under the headline: a name and what it is. */
 export type Fact = readonly [name: string, value: string];
@@ -97,6 +98,8 @@ export class EngineError extends MeshloomError {}
 export class OnnxError extends MeshloomError {}
 /** Training that cannot go on. */
 export class TrainingError extends MeshloomError {}
+/** A record or a setting that a method of signal analysis cannot take. */
+export class SignalError extends MeshloomError {}
 /** A server cannot start, or cannot go on. */
 export class ServeError extends MeshloomError {}
 
