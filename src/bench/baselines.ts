@@ -12,6 +12,7 @@ export interface BaselineOptions {
   readonly tokenizer?: StoreTokenizer | undefined;
   /** The longest n-gram: all orders up to it are tried. */
   readonly order: number;
+  readonly signal: AbortSignal;
   readonly onNotice: (line: string) => void;
 }
 
@@ -30,7 +31,7 @@ const SMOOTHINGS: readonly Smoothing[] = ["kneser-ney", "witten-bell"];
  * compressors see the documents with an empty line between.
  */
 export async function baselinesOf(options: BaselineOptions): Promise<Baseline[]> {
-  const { onNotice, order, tokenizer } = options;
+  const { onNotice, order, signal, tokenizer } = options;
   const corpus = await openCorpus(options.data);
   const train = await documentTexts(corpus, { split: "train" });
   const held = await documentTexts(corpus, { split: "validation" });
@@ -42,13 +43,16 @@ export async function baselinesOf(options: BaselineOptions): Promise<Baseline[]>
   };
   const units = [
     { name: "bytes", vocab: 256, encode: (text: string) => new TextEncoder().encode(text) },
-    ...(tokenizer === undefined || tokenizer.name === "byte" ? [] : [tokenizer]),
+    ...(tokenizer === undefined || tokenizer.name === "byte"
+      ? []
+      : [{ ...tokenizer, name: "tokens" }]),
   ];
   for (const { name, vocab, encode } of units) {
     const sequences = train.map((text) => encode(text));
     const heldOut = held.map((text) => encode(text));
     for (const smoothing of SMOOTHINGS) {
       for (let n = 1; n <= order; n++) {
+        signal.throwIfAborted();
         const model = trainNGrams(sequences, { vocab, order: n, smoothing });
         const bitsPerByte = model.bits(heldOut) / bytes;
         add({ name: `${smoothing} ${n}-gram of ${name}`, bitsPerByte, size: model.size });
@@ -57,7 +61,7 @@ export async function baselinesOf(options: BaselineOptions): Promise<Baseline[]>
   }
   const [known, text] = [Buffer.from(train.join("\n\n")), Buffer.from(held.join("\n\n"))];
   for (const compressor of COMPRESSORS) {
-    const packed = await compressionOf(compressor, known, text);
+    const packed = await compressionOf(compressor, known, text, signal);
     if (packed === undefined) onNotice(`${compressor} is not on this machine`);
     else {
       add({ name: `${compressor} alone`, bitsPerByte: packed.alone });

@@ -64,7 +64,7 @@ export interface GlamMicroResult {
 
 /** @throws TrainingError when a run does not come to its end */
 export async function reproduceGlamMicro(options: GlamMicroOptions): Promise<GlamMicroResult> {
-  const { folder, seed, threads, python, onNotice } = options;
+  const { folder, seed, threads, python, signal, onNotice } = options;
   await mkdir(folder, { recursive: true });
   await holdSettings(options);
   const models: Finding[] = [];
@@ -81,7 +81,7 @@ export async function reproduceGlamMicro(options: GlamMicroOptions): Promise<Gla
   }
   const tokenizer = await openTokenizer(first);
   const found = await kept(join(folder, "baselines.json"), () =>
-    baselinesOf({ data, tokenizer, order: 6, onNotice }),
+    baselinesOf({ data, tokenizer, order: 6, signal, onNotice }),
   );
   const page = join(folder, "comparison.html");
   const views = await Promise.all(ROUTERS.map((router) => readReport(join(folder, router))));

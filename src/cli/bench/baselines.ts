@@ -23,7 +23,8 @@ export const command: Command = defineCommand({
 
   async run({ data, tokenizer, order }, context) {
     const opened = await openTokenizer(tokenizer);
-    const found = await baselinesOf({ data, tokenizer: opened, order, onNotice: context.log });
+    const { signal, log: onNotice } = context;
+    const found = await baselinesOf({ data, tokenizer: opened, order, signal, onNotice });
     if (context.json) for (const row of found) context.out(JSON.stringify(row));
     else {
       const rows = found
