@@ -362,7 +362,7 @@ describe("the real list", () => {
   test("a word may be a command and have commands below it", async () => {
     const asked = fakeHost();
     expect(await main(["data", "--help"], asked.host)).toBe(0);
-    expect(asked.stdout()).toContain("Usage: meshloom data [corpus] [options]");
+    expect(asked.stdout()).toContain("Usage: meshloom data [<corpus>] [options]");
     expect(asked.stdout()).toMatch(/Commands:\n {2}meshloom data fetch {2}/);
     const below = fakeHost();
     expect(await main(["data", "fetch", "--help"], below.host)).toBe(0);

@@ -30,6 +30,9 @@ const ARGUMENTS = [
   [450160.398036, -6962890.5431, 7.4722, 0.007702, -0.00005939],
 ] as const;
 
+/** The terms in one row: nine numbers each. */
+const TERMS = Float64Array.from(ZONAL_TERMS.flat());
+
 /** The tide at a time of UTC: a modified Julian date. */
 export function zonalTide(mjd: number): ZonalTide {
   const tt = mjd + (leapSeconds(mjd) + 32.184) / 86_400;
@@ -44,11 +47,12 @@ export function zonalTideAt(T: number): ZonalTide {
   );
   const [l = 0, lp = 0, F = 0, D = 0, Om = 0] = angles;
   let [lod, ut1] = [0, 0];
-  for (const [nl, nlp, nF, nD, nOm, ut1Sin, ut1Cos, lodCos, lodSin] of ZONAL_TERMS) {
-    const a = (nl * l + nlp * lp + nF * F + nD * D + nOm * Om) % TURN;
+  for (let k = 0; k < TERMS.length; k += 9) {
+    const at = (n: number): number => TERMS[k + n] ?? 0;
+    const a = (at(0) * l + at(1) * lp + at(2) * F + at(3) * D + at(4) * Om) % TURN;
     const [cos, sin] = [Math.cos(a), Math.sin(a)];
-    lod += lodCos * cos + lodSin * sin;
-    ut1 += ut1Sin * sin + ut1Cos * cos;
+    lod += at(7) * cos + at(8) * sin;
+    ut1 += at(5) * sin + at(6) * cos;
   }
   // 1e-5 s = 1e-2 ms. ω = 2π/(day + lod): δω = −ω lod/86,400 s.
   return { lod: lod * 1e-2, ut1: ut1 * 1e-4, omega: (-OMEGA * lod * 1e-5) / 86_400 };

@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import { DataError } from "../../core/errors.ts";
 import { openRecord } from "./open.ts";
 import { type ParseOptions, parseRecord } from "./parse.ts";
 import { columnOf, dateOf, mjdOf, mjdOfYears, yearsOf } from "./record.ts";
@@ -366,6 +368,27 @@ describe("bad input is named by line and column", () => {
     const series = seriesOf(parse(text, { missing: "leave-out" }), "LOD", { gaps: "keep" });
     expect([...(series.observed ?? [])]).toEqual([1, 1, 0, 1, 1]);
   });
+});
+
+test("whatever is damaged in a file, it is read or refused by name, and nothing else", () => {
+  const texts = [C04_20, C04_14, FINALS, HAM, GGP, TABLE];
+  const damage = fc.tuple(fc.nat(), fc.nat({ max: 12 }), fc.string({ maxLength: 8 }));
+  fc.assert(
+    fc.property(fc.constantFrom(...texts), fc.array(damage, { maxLength: 3 }), (whole, damages) => {
+      const text = damages.reduce((left, [place, length, put]) => {
+        const at = place % (left.length + 1);
+        return left.slice(0, at) + put + left.slice(at + length);
+      }, whole);
+      try {
+        const { mjd } = parse(text);
+        expect(mjd.every(Number.isFinite)).toBe(true);
+      } catch (error) {
+        expect(error).toBeInstanceOf(DataError);
+        expect(String(error)).toContain("FILE: ");
+      }
+    }),
+    { numRuns: 600, seed: 7 },
+  );
 });
 
 describe("dates", () => {
