@@ -76,6 +76,8 @@ function show(result: SsaBenchResult): string[] {
     ...(apart === null
       ? []
       : [`singular values differ by ${apart.toExponential(1)} of the largest`]),
-    `goal: ${result.goalSeconds} s at a window of 4,000: ${result.reached ? "reached" : "missed"}`,
+    ...(result.reached === null
+      ? []
+      : [`goal: ${result.goalSeconds} s: ${result.reached ? "reached" : "missed"}`]),
   ];
 }
