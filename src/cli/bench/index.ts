@@ -39,6 +39,10 @@ export const BENCHES: CommandList = {
     summary: "Time writing text with a key-value cache against PyTorch, alone and 16 at once",
     load: () => import("./generate.ts"),
   },
+  ssa: {
+    summary: "Time the singular spectrum analysis of the daily length of day against numpy",
+    load: () => import("./ssa.ts"),
+  },
   "generate-runner": {
     summary: "Answer the requests of `bench generate` on stdin",
     load: () => import("./generate-runner.ts"),
