@@ -39,6 +39,10 @@ export const BENCHES: CommandList = {
     summary: "Time writing text with a key-value cache against PyTorch, alone and 16 at once",
     load: () => import("./generate.ts"),
   },
+  ntft: {
+    summary: "Time the time-frequency transform of the length of day against ssqueezepy and scipy",
+    load: () => import("./ntft.ts"),
+  },
   "generate-runner": {
     summary: "Answer the requests of `bench generate` on stdin",
     load: () => import("./generate-runner.ts"),
