@@ -56,7 +56,7 @@ function showNtft(result: NtftBenchResult): string[] {
       `${goal}: ${reached === null ? "not timed, needs --python" : reached ? "reached" : "missed"}`,
   );
   return [
-    `${samples} samples × ${periods.count} periods from ${periods.shortest} to ${periods.longest} days, sigma ${sigma}, ${result.cpu}, node ${result.node}${known.join("")}; ${result.rounds} rounds; speedup: their median over ours at full resolution`,
+    `${samples} samples × ${periods.count} periods from ${periods.shortest} to ${periods.longest} days, sigma ${sigma}, ${result.cpu}, node ${result.node}${known.join("")}, ${result.rounds} turns each; speedup: their median over ours at full resolution`,
     formatTable(["side", "threads", "min s", "median s", "speedup"], rows, {
       align: ["left", "right", "right", "right", "right"],
     }),
