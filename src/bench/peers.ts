@@ -81,6 +81,11 @@ export function startSsaPeer(python: string, threads: number): Runner {
   return startProcess("ssa peer", command);
 }
 
+/** ssqueezepy's wavelet transform, and scipy's FFT. */
+export function startNtftPeer(python: string): Runner {
+  return startProcess("ntft peer", [python, join(PEERS, "ntft_peer.py")]);
+}
+
 /** GLaM's decoding in PyTorch, on a configuration file. */
 export function startGeneratePeer(python: string, config: string): Runner {
   const command = [python, join(PEERS, "generate_peer.py"), "--config", config];

@@ -1,9 +1,7 @@
 /** @file Hashing and writing on a thread of their own, so that a training loop goes on meanwhile. */
 
-import { extname } from "node:path";
-import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
 import type { FileFacts, FileHasher } from "./hashed.ts";
+import { startThread } from "./thread.ts";
 import type { Answer, Request } from "./worker.ts";
 
 /** A hasher with a thread behind it. */
@@ -19,7 +17,7 @@ export interface OffThreadHasher extends FileHasher {
  * The thread holds up the end of the process only while it works.
  */
 export function createOffThreadHasher(): OffThreadHasher {
-  const worker = startWorker();
+  const worker = startThread("worker", import.meta.url);
   let pending: { done(facts: FileFacts): void; fail(error: unknown): void } | undefined;
   let gone: Error | undefined;
   let turn: Promise<unknown> = Promise.resolve();
@@ -65,14 +63,4 @@ export function createOffThreadHasher(): OffThreadHasher {
       await worker.terminate();
     },
   };
-}
-
-/** In a checkout a thread must be told how to read TypeScript; it does not learn it from its parent. */
-function startWorker(): Worker {
-  const here = fileURLToPath(import.meta.url);
-  const file = new URL(`./worker${extname(here)}`, import.meta.url);
-  if (extname(here) !== ".ts") return new Worker(file, { execArgv: [] });
-  const tsx = import.meta.resolve("tsx/esm/api");
-  const code = `import("${tsx}").then((tsx) => { tsx.register(); return import("${file.href}"); })`;
-  return new Worker(code, { eval: true, execArgv: [] });
 }
