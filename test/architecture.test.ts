@@ -207,9 +207,21 @@ describe("imports", () => {
 });
 
 /** What bundlers for browsers start from. */
-const BROWSER_ENTRIES = ["index.ts", "nn/index.ts", "optim/index.ts", "engines/onnx/index.ts"];
+const BROWSER_ENTRIES = [
+  "index.ts",
+  "nn/index.ts",
+  "optim/index.ts",
+  "engines/onnx/index.ts",
+  "signal/index.ts",
+];
 /** Packages that run in a browser. */
-const PORTABLE = ["@bufbuild/protobuf/wire", "onnxruntime-web/wasm", "onnxruntime-web/webgpu"];
+const PORTABLE = [
+  "@bufbuild/protobuf/wire",
+  "fft.js",
+  "ml-matrix",
+  "onnxruntime-web/wasm",
+  "onnxruntime-web/webgpu",
+];
 
 // Imports of packages and of Node's modules; what only types are taken from is gone once compiled.
 const PACKAGE =

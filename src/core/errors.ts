@@ -27,7 +27,8 @@ export type ErrorCode =
   | "ONNX-02"
   | "ONNX-03"
   | "TRAIN-01"
-  | "SIGNAL-01";
+  | "SIGNAL-01"
+  | "SIGNAL-02";
 
 /** One row of facts under the headline: a name and what it is. */
 export type Fact = readonly [name: string, value: string];
