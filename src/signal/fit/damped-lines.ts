@@ -4,7 +4,12 @@ import { Matrix, QrDecomposition } from "ml-matrix";
 import { SignalError } from "../../core/errors.ts";
 import { type Series, spanOf, timeAt, withValues } from "../series.ts";
 import { normalQuantile } from "./confidence.ts";
-import { type Ending, type Linearised, leastSquares, sumOfSquares } from "./least-squares.ts";
+import {
+  type Ending,
+  type Linearised,
+  levenbergMarquardt,
+  sumOfSquares,
+} from "./levenberg-marquardt.ts";
 
 /** A line to fit. A number is the period of one with amplitude and damping free. */
 export interface LineModel {
@@ -116,13 +121,17 @@ export function dampedLines(series: Series, options: DampedLinesOptions): Damped
     starts[j] ?? 0,
     ...(held === undefined ? [0] : []),
   ]);
-  const projected = leastSquares((theta) => project(data, lines, theta).linearised, nonlinear, {
-    bounds,
-    maxIterations: 100,
-    tolerance: 1e-10,
-  });
+  const projected = levenbergMarquardt(
+    (theta) => project(data, lines, theta).linearised,
+    nonlinear,
+    {
+      bounds,
+      maxIterations: 100,
+      tolerance: 1e-10,
+    },
+  );
   const { coefficients } = project(data, lines, projected.parameters);
-  const full = leastSquares(
+  const full = levenbergMarquardt(
     (p) => linearise(data, lines, p),
     interleave(lines, projected.parameters, coefficients),
     {

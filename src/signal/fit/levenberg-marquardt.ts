@@ -16,7 +16,7 @@ export interface Bounds {
   readonly high?: number;
 }
 
-export interface LeastSquaresOptions {
+export interface SearchOptions {
   /** Limits by parameter; kept by a transformation (below), so no guess ever leaves them. */
   readonly bounds?: readonly (Bounds | undefined)[];
   /** Residuals are in units of their sd, so the covariance is not scaled by what is left over. Default false. */
@@ -30,7 +30,7 @@ export interface LeastSquaresOptions {
 /** What ended the iterations. */
 export type Ending = "exact" | "gradient" | "reduction" | "step" | "iterations";
 
-export interface LeastSquaresFit {
+export interface SearchResult {
   readonly parameters: Float64Array;
   /**
    * (JᵀJ)⁻¹·s², s² = Σr²/(count − parameters); without s² for `absolute`. True for independent residuals of one sd.
@@ -85,11 +85,11 @@ function transformOf(bounds: Bounds | undefined): Transform {
  *
  * @throws SignalError for fewer residuals than parameters, or a start whose residuals are not finite
  */
-export function leastSquares(
+export function levenbergMarquardt(
   linearise: (parameters: Float64Array) => Linearised,
   start: ArrayLike<number>,
-  options: LeastSquaresOptions = {},
-): LeastSquaresFit {
+  options: SearchOptions = {},
+): SearchResult {
   const { bounds = [], absolute = false, maxIterations = 200, tolerance = 1e-12 } = options;
   const transforms = Array.from(start, (_, i) => transformOf(bounds[i]));
   const outer = (u: Float64Array) => u.map((each, i) => (transforms[i] ?? FREE).outer(each));
