@@ -19,6 +19,8 @@ export interface LineModel {
   readonly damping?: "free" | number;
   /** Of the polynomial in time that the complex amplitude is. Default 0. */
   readonly degree?: 0 | 1 | 2;
+  /** Where the search for a free damping starts, per time unit. Default 0. */
+  readonly startDamping?: number;
 }
 
 export interface DampedLinesOptions {
@@ -83,6 +85,7 @@ export interface DampedLinesFit {
 interface Placed {
   readonly frequency: number;
   readonly held: number | undefined;
+  readonly startDamping: number;
   readonly degree: number;
 }
 
@@ -117,9 +120,9 @@ export function dampedLines(series: Series, options: DampedLinesOptions): Damped
     const limits = within === undefined ? undefined : { low: Math.min(a, b), high: Math.max(a, b) };
     return held === undefined ? [limits, undefined] : [limits];
   });
-  const nonlinear = lines.flatMap(({ held }, j) => [
+  const nonlinear = lines.flatMap(({ held, startDamping }, j) => [
     starts[j] ?? 0,
-    ...(held === undefined ? [0] : []),
+    ...(held === undefined ? [startDamping] : []),
   ]);
   const projected = levenbergMarquardt(
     (theta) => project(data, lines, theta).linearised,
@@ -158,6 +161,7 @@ function place(series: Series, line: number | LineModel): Placed {
     period,
     damping = "free",
     degree = 0,
+    startDamping = 0,
   } = typeof line === "number" ? { period: line } : line;
   if (!Number.isFinite(1 / period) || period === 0 || Math.abs(period) < 2 * series.step)
     throw new SignalError(
@@ -171,7 +175,8 @@ function place(series: Series, line: number | LineModel): Placed {
       `series ${series.name}: period ${period} of a real series.`,
       [["fix", "signed periods tell directions of complex series; give it above 0"]],
     );
-  return { frequency: 1 / period, held: damping === "free" ? undefined : damping, degree };
+  const held = damping === "free" ? undefined : damping;
+  return { frequency: 1 / period, held, startDamping, degree };
 }
 
 function observe(series: Series, centre: number, sd: ArrayLike<number> | undefined): Data {
