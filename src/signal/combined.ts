@@ -157,10 +157,14 @@ function kernelOf({ sigma, kernel, window }: CombinedOptions): KernelOptions {
   };
 }
 
-/** Samples to step over so that `count` of them, or all there are, fall on a standard deviation of the window. */
+/**
+ * Samples to step over so that `count` of them, or all there are, fall on a standard deviation of the window, and
+ * four at least on a period.
+ */
 function stride(series: Series, period: number, options: CombinedOptions, count: number): number {
   const { mu, window } = kernelAt(period, kernelOf(options));
-  return Math.max(1, Math.floor(window.sigma / (mu * series.step * count)));
+  const longest = Math.min(window.sigma / (mu * count), Math.abs(period) / 4);
+  return Math.max(1, Math.floor(longest / series.step));
 }
 
 /** The believed part of s as a complex series. */

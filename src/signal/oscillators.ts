@@ -44,10 +44,10 @@ export interface OscillatorModel {
   readonly white: number;
 }
 
-/** One part of the record, given all of it. */
+/** One part of the record, given all of it; computed when it is first read. */
 export interface Component {
   readonly mean: Series;
-  /** Of the posterior, at every sample; computed when it is first read. */
+  /** Of the posterior, at every sample. */
   readonly sd: Float64Array;
 }
 
@@ -94,24 +94,23 @@ export function oscillatorSmoother(
     const misfit = dot(half, half, half.length);
     const weights = solveUpper(factor, half);
     const { observed: _, ...whole } = series;
-    const component = (part: Part): Component => ({
-      mean: withValues(whole, meanOf(part, series.re.length, places, weights)),
-      get sd() {
-        return sdOf(part);
-      },
-    });
+    const component = (part: Part): Component => {
+      let mean: Series | undefined;
+      return {
+        get mean() {
+          mean ??= withValues(whole, meanOf(part, series.re.length, places, weights));
+          return mean;
+        },
+        get sd() {
+          return sdOf(part);
+        },
+      };
+    };
     const { lines, trend, seasons, red } = parts;
     return {
-      lines: lines.map((part, i) => {
-        const { mean } = component(part);
-        const line = model.lines[i] as Oscillator;
-        return {
-          ...{ line, mean },
-          get sd() {
-            return sdOf(part);
-          },
-        };
-      }),
+      lines: lines.map((part, i) =>
+        Object.assign(component(part), { line: model.lines[i] as Oscillator }),
+      ),
       ...{ trend: component(trend), seasons: component(seasons), red: component(red) },
       logEvidence: -0.5 * (misfit + factor.logDeterminant + places.length * Math.log(2 * Math.PI)),
     };
@@ -206,7 +205,9 @@ function covarianceOf(
 
 /** Covariances of the part at a sample with the part at the observed ones. */
 function covariancesAt({ lags, terms }: Part, sample: number, places: readonly number[]) {
-  const row = Float64Array.from(places, (n) => lags[Math.abs(n - sample)] as number);
+  const row = new Float64Array(places.length);
+  for (let i = 0; i < row.length; i++)
+    row[i] = lags[Math.abs((places[i] as number) - sample)] as number;
   for (const term of terms) {
     const own = term[sample] as number;
     for (let i = 0; i < row.length; i++)
@@ -215,15 +216,25 @@ function covariancesAt({ lags, terms }: Part, sample: number, places: readonly n
   return row;
 }
 
+/** Covariances with the observed samples times the weights K⁻¹y. */
 function meanOf(
-  part: Part,
+  { lags, terms }: Part,
   count: number,
   places: readonly number[],
   weights: Float64Array,
 ): Float64Array {
-  return Float64Array.from({ length: count }, (_, n) =>
-    dot(covariancesAt(part, n, places), weights, places.length),
-  );
+  const mean = new Float64Array(count);
+  for (let n = 0; n < count; n++) {
+    let sum = 0;
+    for (let i = 0; i < weights.length; i++)
+      sum += (lags[Math.abs((places[i] as number) - n)] as number) * (weights[i] as number);
+    mean[n] = sum;
+  }
+  for (const term of terms) {
+    const share = places.reduce((sum, n, i) => sum + (term[n] ?? 0) * (weights[i] ?? 0), 0);
+    for (let n = 0; n < count; n++) mean[n] = (mean[n] as number) + share * (term[n] as number);
+  }
+  return mean;
 }
 
 /** √(k(t, t) − kᵀK⁻¹k) */

@@ -117,7 +117,7 @@ export interface SimulatedOptions {
 }
 
 /**
- * Restores both lines from every draw of every case, noise and method. All methods but `oscillators`, which read the
+ * Restores both lines, read at their own periods, from every draw of every case, noise and method. All methods but `oscillators`, which read the
  * record as it is, work on what is left without Legendre polynomials to degree 5 and the two seasons.
  *
  * @throws the reason of the abort signal
@@ -137,7 +137,7 @@ export function simulatedTests(options: SimulatedOptions = {}): SimulatedResult[
       const count = runs[place] ?? 0;
       const restorers = methods.map((method) =>
         restorer(clean, {
-          ...{ method, sigma, periods: Object.values(PERIODS) },
+          ...{ method, sigma, periods: Object.values(PERIODS), exactly: true },
           ...(method === "oscillators" && { oscillators: toldModel(noise) }),
         }),
       );
