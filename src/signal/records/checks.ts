@@ -19,9 +19,11 @@ export function wrongAt({ source, line, column }: Place, what: string, fix: stri
 /** @throws DataError for what is no finite number */
 export function numberAt(text: string, place: Place): number {
   const trimmed = text.trim();
+  const value = trimmed === "" ? Number.NaN : Number(trimmed);
+  if (Number.isFinite(value)) return value;
   // Fortran writes 1.0D-08.
-  const value = Number(trimmed.replace(/^([+-]?[\d.]+)d([+-]?\d+)$/i, "$1e$2"));
-  if (trimmed !== "" && Number.isFinite(value)) return value;
+  const fortran = Number(trimmed.replace(/^([+-]?[\d.]+)d([+-]?\d+)$/i, "$1e$2"));
+  if (trimmed !== "" && Number.isFinite(fortran)) return fortran;
   if (trimmed === "" || /^(nan|na|null|none|-)$/i.test(trimmed))
     throw wrongAt(
       place,
@@ -74,10 +76,11 @@ export function checked(raw: RawRecord, refuse: "at-once" | "when-asked" = "at-o
   };
 }
 
+/** The median; of two in the middle the shorter, since gaps only lengthen steps. */
 function usualStep(mjd: Float64Array): number {
-  if (mjd.length < 2) return 0;
   const steps = mjd.subarray(1).map((epoch, n) => epoch - (mjd[n] ?? 0));
-  return median([...steps]);
+  steps.sort();
+  return steps[(steps.length - 1) >> 1] ?? 0;
 }
 
 function gapsOf(mjd: Float64Array, lines: Uint32Array, step: number): Gap[] {

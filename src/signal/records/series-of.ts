@@ -114,7 +114,7 @@ function evenly(
     throw new DataError("DATA-01", `${source}: column ${name} has ${times.length} values.`, [
       ["fix", "a series needs two or more"],
     ]);
-  const usual = stepOf(times);
+  const usual = (record.step * SECONDS.days) / SECONDS[timeUnit];
   const places = new Float64Array(times.length);
   for (let n = 1; n < times.length; n++) {
     const passed = ((times[n] ?? 0) - (times[n - 1] ?? 0)) / usual;
@@ -158,13 +158,6 @@ function evenly(
 function dated(record: TimeRecord, samples: { readonly lines: Uint32Array }, row: number): string {
   const epoch = record.mjd[record.lines.indexOf(samples.lines[row] ?? 0)] ?? 0;
   return epoch > 15_000 ? ` (${dateOf(epoch)})` : "";
-}
-
-/** The median distance. */
-function stepOf(times: Float64Array): number {
-  const steps = times.subarray(1).map((time, n) => time - (times[n] ?? 0));
-  steps.sort();
-  return steps[steps.length >> 1] ?? 1;
 }
 
 function show(value: number): string {
