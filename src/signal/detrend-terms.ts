@@ -8,7 +8,7 @@ import { type Series, spanOf, timesOf } from "./series.ts";
 export interface Carrier {
   /** In time units; of a complex series signed (above 0: prograde), and only this sense is fitted. */
   readonly period: number;
-  /** Between knots of the spline, in time units; rounded so that the record holds a whole number of them. */
+  /** Farthest between knots of the spline, in time units; the record holds a whole number of equal stretches. */
   readonly knots: number;
 }
 
@@ -85,7 +85,7 @@ function turning(times: Float64Array, period: number): Omit<TermValues, "kind"> 
 /** Cubic B-splines over the record: one more than intervals to each side of the middle ones. */
 function cubicSplines(series: Series, knots: number): Float64Array[] {
   if (!(knots > 0)) throw wrong(series, `knots ${knots} ${series.timeUnit} apart`, "above 0");
-  const pieces = Math.max(1, Math.round(spanOf(series) / knots));
+  const pieces = Math.max(1, Math.ceil(spanOf(series) / knots - 1e-9));
   const last = Math.max(1, series.re.length - 1);
   return Array.from({ length: pieces + 3 }, (_, k) =>
     Float64Array.from(series.re, (_, n) => bump((n / last) * pieces - (k - 1))),
