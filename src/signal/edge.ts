@@ -74,10 +74,10 @@ export function edgeLaw(
     near[n] = value;
     if (value === 1) break;
   }
-  return Float64Array.from(
-    { length: Math.ceil(count / every) },
-    (_, m) => (near[m * every] ?? 1) + (near[count - 1 - m * every] ?? 1) - 1,
-  );
+  const edge = new Float64Array(Math.ceil(count / every));
+  for (let m = 0, n = 0; n < count; m++, n += every)
+    edge[m] = (near[n] ?? 1) + (near[count - 1 - n] ?? 1) - 1;
+  return edge;
 }
 
 export function emptyRow(length: number): { re: Float64Array; im: Float64Array } {

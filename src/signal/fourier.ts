@@ -1,7 +1,7 @@
 /**
  * @file The discrete Fourier transform of complex numbers in double precision, of any length.
  *
- * Powers of two are left to fft.js. Lengths with a small odd factor are put together from them; all others
+ * Powers of two are left to fft.js. Lengths with small prime factors are put together from shorter ones; all others
  * go through a convolution with a chirp (Bluestein 1970).
  */
 
@@ -21,8 +21,8 @@ export interface FourierPlan {
   forward(out: Float64Array, data: Float64Array): void;
 }
 
-/** Odd factors that are worth taking apart: small ones, whose sums cost less than a chirp. */
-const MOST_ODD = 15;
+/** Prime factors that are taken apart; above, the sum over one costs more than a chirp. */
+const MOST_PRIME = 13;
 const MOST_PLANS = 64;
 const plans = new Map<number, FourierPlan>();
 
@@ -42,14 +42,14 @@ export function fourierPlan(length: number): FourierPlan {
 }
 
 function planOf(length: number): FourierPlan {
-  const power = powerOfTwoIn(length);
-  const odd = length / power;
   if (length === 1) return { length, forward: (out, data) => out.set(data.subarray(0, 2)) };
-  if (odd === 1) {
+  if (powerOfTwoIn(length) === length) {
     const fft = new FFT(length);
     return { length, forward: (out, data) => fft.transform(out, data) };
   }
-  return odd <= MOST_ODD ? mixedPlan(odd, power) : chirpPlan(length);
+  for (let prime = 3; prime <= MOST_PRIME; prime += 2)
+    if (length % prime === 0) return mixedPlan(prime, length / prime);
+  return chirpPlan(length);
 }
 
 /** The largest power of two that divides it. */
@@ -66,42 +66,67 @@ export function powerOfTwoAbove(least: number): number {
   return power;
 }
 
-/** The least product of 1, 3, 5 or 7, a power of two and `factor` that is not below `least`. */
+/**
+ * A length not below `least` that is a multiple of `factor` and quick to transform: the factor, with a three where
+ * it has no odd one of its own, and a power of two. Few lengths, since the record is transformed once for each.
+ */
 export function goodLength(least: number, factor = 1): number {
-  const lengths = [1, 3, 5, 7].map((odd) => odd * powerOfTwoAbove(least / factor / odd));
-  return factor * Math.min(...lengths);
+  const odds = powerOfTwoIn(factor) === factor ? [1, 3] : [1];
+  return factor * Math.min(...odds.map((odd) => odd * powerOfTwoAbove(least / factor / odd)));
 }
 
-/** X_{k + power·j} = Σ_r e^{−2πir(k + power·j)/length} Y_r[k], where Y_r transforms each odd-th sample from r on. */
-function mixedPlan(odd: number, power: number): FourierPlan {
-  const length = odd * power;
-  const part = fourierPlan(power);
+/** X_{k + rest·j} = Σ_r e^{−2πirj/prime} e^{−2πirk/length} Y_r[k], where Y_r transforms each prime-th sample from r on. */
+function mixedPlan(prime: number, rest: number): FourierPlan {
+  const length = prime * rest;
+  const part = fourierPlan(rest);
   const turns = rootsOfUnity(length);
-  const [samples, spectrum] = [new Float64Array(2 * power), new Float64Array(2 * power)];
+  const roots = rootsOfUnity(prime);
+  const [samples, spectrum] = [new Float64Array(2 * rest), new Float64Array(2 * rest)];
   return {
     length,
     forward(out, data) {
-      out.fill(0);
-      for (let r = 0; r < odd; r++) {
-        for (let n = 0; n < power; n++) {
-          samples[2 * n] = data[2 * (n * odd + r)] ?? 0;
-          samples[2 * n + 1] = data[2 * (n * odd + r) + 1] ?? 0;
+      for (let r = 0; r < prime; r++) {
+        for (let n = 0, at = 2 * r; n < 2 * rest; n += 2, at += 2 * prime) {
+          samples[n] = data[at] ?? 0;
+          samples[n + 1] = data[at + 1] ?? 0;
         }
         part.forward(spectrum, samples);
-        let turn = 0;
-        for (let j = 0, k = 0; j < odd; j++) {
-          for (let bin = 0; bin < power; bin++, k++) {
-            const [c, s] = [turns[turn] ?? 0, turns[turn + 1] ?? 0];
-            const [re, im] = [spectrum[2 * bin] ?? 0, spectrum[2 * bin + 1] ?? 0];
-            out[2 * k] = (out[2 * k] ?? 0) + re * c - im * s;
-            out[2 * k + 1] = (out[2 * k + 1] ?? 0) + re * s + im * c;
-            turn += 2 * r;
-            if (turn >= turns.length) turn -= turns.length;
-          }
+        for (let k = 0, turn = 0; k < 2 * rest; k += 2, turn += 2 * r) {
+          const c = turns[turn] ?? 0;
+          const s = turns[turn + 1] ?? 0;
+          const re = spectrum[k] ?? 0;
+          const im = spectrum[k + 1] ?? 0;
+          spectrum[k] = re * c - im * s;
+          spectrum[k + 1] = re * s + im * c;
+        }
+        for (let j = 0; j < prime; j++) {
+          const root = 2 * ((r * j) % prime);
+          addTurned(out, 2 * rest * j, spectrum, roots[root] ?? 0, roots[root + 1] ?? 0, r === 0);
         }
       }
     },
   };
+}
+
+/** Adds all values times c + is from a place on; the first to come is not added to what was there before. */
+function addTurned(
+  out: Float64Array,
+  start: number,
+  values: Float64Array,
+  c: number,
+  s: number,
+  first: boolean,
+): void {
+  if (first) {
+    out.set(values, start);
+    return;
+  }
+  for (let k = 0, at = start; k < values.length; k += 2, at += 2) {
+    const re = values[k] ?? 0;
+    const im = values[k + 1] ?? 0;
+    out[at] = (out[at] ?? 0) + re * c - im * s;
+    out[at + 1] = (out[at + 1] ?? 0) + re * s + im * c;
+  }
 }
 
 /** With kn = (k² + n² − (k − n)²)/2 the sum is a convolution with the chirp e^{πin²/length}. */
@@ -146,16 +171,20 @@ function timesConjugate(
   n: number,
   factor: number,
 ): void {
-  const [re, im] = [data[2 * n] ?? 0, data[2 * n + 1] ?? 0];
-  const [c, s] = [turn[2 * n] ?? 0, turn[2 * n + 1] ?? 0];
+  const re = data[2 * n] ?? 0;
+  const im = data[2 * n + 1] ?? 0;
+  const c = turn[2 * n] ?? 0;
+  const s = turn[2 * n + 1] ?? 0;
   out[2 * n] = factor * (re * c + im * s);
   out[2 * n + 1] = factor * (im * c - re * s);
 }
 
 /** a_k = conj(a_k b_k) */
 function conjugateProduct(a: Float64Array, b: Float64Array, k: number): void {
-  const [re, im] = [a[2 * k] ?? 0, a[2 * k + 1] ?? 0];
-  const [c, s] = [b[2 * k] ?? 0, b[2 * k + 1] ?? 0];
+  const re = a[2 * k] ?? 0;
+  const im = a[2 * k + 1] ?? 0;
+  const c = b[2 * k] ?? 0;
+  const s = b[2 * k + 1] ?? 0;
   a[2 * k] = re * c - im * s;
   a[2 * k + 1] = -(re * s + im * c);
 }

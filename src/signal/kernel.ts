@@ -110,7 +110,8 @@ function sampledKernel(
   if (slope) {
     for (let k = 0; k < length; k++) {
       const frequency = (2 * Math.PI * (2 * k < length ? k : k - length)) / (length * step);
-      const [re, im] = [gains[2 * k] ?? 0, gains[2 * k + 1] ?? 0];
+      const re = gains[2 * k] ?? 0;
+      const im = gains[2 * k + 1] ?? 0;
       gains[2 * k] = -frequency * im;
       gains[2 * k + 1] = frequency * re;
     }
