@@ -1,4 +1,4 @@
-/** @file What experts answer: in slots of equal number, or for as many tokens as chose them. */
+/** @file What experts answer: in slots of equal number, for as many tokens as chose them, or all for all. */
 
 import type { Tensor } from "../core/tensor.ts";
 import {
@@ -71,8 +71,13 @@ export function answerSeats(
 }
 
 /**
- * Weighted answers, summed by token, of experts that serve all who chose them: pairs of token and choice are
- * sorted by expert, and every expert's matrix meets just its own rows. The cost is that of the pairs.
+ * Up to this many tokens, every expert answers every token: the products are bound by reading the matrices, and
+ * bringing tokens and experts together costs more than the answers that nobody asked for.
+ */
+const FEW_TOKENS = 32;
+
+/**
+ * Weighted answers, summed by token, of experts that serve all who chose them.
  *
  * @param table - `[token, embed]`
  * @param expert - int32 `[token, choice]`, −1 where there is none
@@ -80,6 +85,44 @@ export function answerSeats(
  * @param steady - whether a token's answer must not depend, to the last bit, on who else chose its experts
  */
 export function answerChoices(
+  p: Experts<Tensor>,
+  table: Tensor,
+  expert: Tensor,
+  weight: Tensor,
+  activation: ActivationName,
+  steady: boolean,
+): Tensor {
+  return table.size("token") <= FEW_TOKENS
+    ? answerFew(p, table, expert, weight, activation)
+    : answerPairs(p, table, expert, weight, activation, steady);
+}
+
+/** All experts answer all tokens; an answer that was not asked for counts 0, whatever it is. */
+function answerFew(
+  p: Experts<Tensor>,
+  table: Tensor,
+  expert: Tensor,
+  weight: Tensor,
+  activation: ActivationName,
+): Tensor {
+  const asked = isOneHot(expert, p.wi.size("expert"), "expert");
+  const share = where(asked, weight, 0).sum("choice");
+  const answer = answersOf(
+    p,
+    activation,
+    (w) => einsum("token embed, expert embed mlp -> expert token mlp", table, w),
+    (h) => einsum("expert token mlp, expert mlp embed -> expert token embed", h, p.wo),
+  );
+  const chosen = asked.any("choice").order("expert token");
+  const heard = where(chosen.broadcastTo(answer), answer, 0);
+  return einsum("expert token embed, token expert -> token embed", heard, share);
+}
+
+/**
+ * Pairs of token and choice are sorted by expert, and every expert's matrix meets just its own rows. The cost is that
+ * of the pairs.
+ */
+function answerPairs(
   p: Experts<Tensor>,
   table: Tensor,
   expert: Tensor,

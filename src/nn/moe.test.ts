@@ -25,7 +25,8 @@ import { GROUPINGS, type Grouping, parseGrouping, tokensPerGroup } from "./routi
 import { type Choices, initialRouterState, type Seats } from "./routing/routing.ts";
 import { ROUTING_RULES, routerOf } from "./routing/rules.ts";
 
-const [BATCH, POS, EMBED, MLP, EXPERTS] = [6, 4, 5, 7, 4];
+// More tokens than are few, which all experts answer.
+const [BATCH, POS, EMBED, MLP, EXPERTS] = [9, 4, 5, 7, 4];
 const CONFIG = { embed: EMBED, mlp: MLP, expert: EXPERTS } as const;
 const DOUBLE = { rtol: 1e-11, atol: 1e-12 };
 const x = drawn(5, { batch: BATCH, pos: POS, embed: EMBED });
@@ -221,9 +222,9 @@ describe("without a capacity", () => {
   test("an expert computes its own rows only: work is that of the tokens served", () => {
     const form = abstractParams(moeParams(CONFIG)) as Moe<Tensor>;
     for (const { name, rows } of [
-      { name: "switch-top1", rows: 24 },
-      { name: "top-k", rows: 48 },
-      { name: "gshard-top2", rows: 48 },
+      { name: "switch-top1", rows: 36 },
+      { name: "top-k", rows: 72 },
+      { name: "gshard-top2", rows: 72 },
     ]) {
       const program = jit(
         (p: Moe<Tensor>, y: Tensor) => layer(name, { deployed: true })(p, y).out,
@@ -239,14 +240,34 @@ describe("without a capacity", () => {
     }
   });
 
-  test("experts that nobody chose may hold anything", async () => {
+  test.each(ROUTING_RULES.map(({ name }) => name))(
+    "few tokens, which all experts answer, get what they get among many: %s",
+    async (name) => {
+      const p = await paramsFor(name);
+      const few = (y: Tensor) => y.slice("batch", 0, 2);
+      const run = jit(
+        (q: Moe<Tensor>, y: Tensor) => {
+          const alone = layer(name, { deployed: true, ids: few(ids) })(q, few(y)).out;
+          return { alone, among: few(layer(name, { deployed: true })(q, y).out) };
+        },
+        { engine: doubleEngine },
+      );
+      const { alone, among } = await run(p, x);
+      expect(differs(alone, numbers(among), DOUBLE)).toBeUndefined();
+    },
+  );
+
+  test.each([2, BATCH])("experts that nobody chose may hold anything, batch of %d", async (n) => {
     const p = inSingle(await plain);
     const spoiled = { ...p, wi: spoil(p.wi, 3), wo: spoil(p.wo, 3) };
     // All go to expert 0, second choice 1.
     const gate = filled({ embed: EMBED, expert: EXPERTS }, (i) => 0 * i);
-    const run = jit((q: Moe<Tensor>, y: Tensor) => layer("top-k", { deployed: true })(q, y).out, {
-      engine: onnx,
-    });
+    const run = jit(
+      (q: Moe<Tensor>, y: Tensor) =>
+        layer("top-k", { deployed: true, ids: ids.slice("batch", 0, n) })(q, y.slice("batch", 0, n))
+          .out,
+      { engine: onnx },
+    );
     const [clean, dirty] = [await run({ ...p, gate }, x), await run({ ...spoiled, gate }, x)];
     expect(numbers(dirty)).toEqual(numbers(clean));
     expect(numbers(clean).every(Number.isFinite)).toBe(true);

@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { colourOf, heatMap } from "./heat-map.ts";
+import { colourOf } from "./cells.ts";
+import { heatMap } from "./heat-map.ts";
 import { type LineChart, lineChart, type Point, smooth, thin } from "./line-chart.ts";
+import { periodMap } from "./period-map.ts";
 import { escapeText } from "./svg.ts";
 import { formatTick, formatValue, logTicks, niceTicks, paddedRange } from "./ticks.ts";
 
@@ -173,5 +175,82 @@ describe("escapeText", () => {
     expect(escapeText(`<a href="x">'&\0\u001b\u007f\u0085\n\t`)).toBe(
       "&#60;a href=&#34;x&#34;&#62;&#39;&#38;␀␛␡\ufffd\n\t",
     );
+  });
+});
+
+describe("a band", () => {
+  it("goes along its upper edge and back along its lower one, and breaks at gaps", () => {
+    const band = [0, 1, 2, 3, 4].map((x) => ({ x, low: x === 2 ? Number.NaN : -1, high: 1 }));
+    const chart = chartOf({ lines: [{ name: "a", points: points(0), style: "plain", band }] });
+    const shapes = /class="band f0" d="([^"]*)"/.exec(chart)?.[1]?.split("z").filter(Boolean);
+    expect(shapes).toHaveLength(2);
+    expect(shapes?.every((shape) => shape.split("L").length === 4)).toBe(true);
+  });
+
+  it("widens the y axis, so that all of it is seen", () => {
+    const band = [0, 4].map((x) => ({ x, low: -50, high: 50 }));
+    const chart = chartOf({ lines: [{ name: "a", points: points(1, 2), style: "plain", band }] });
+    expect(chart).toContain(">-50</text>");
+  });
+});
+
+describe("axes along x", () => {
+  it("write years as years, and other counts short", () => {
+    const lines = [{ name: "a", points: [{ x: 1970, value: 1 }], style: "plain" }] as const;
+    const years = chartOf({ xTitle: "year", range: [1960, 2030], lines });
+    expect(years).toContain(">1980</text>");
+    expect(chartOf({ xTitle: "days", range: [1960, 2030], lines })).toContain(">1.98K</text>");
+  });
+
+  it("may be logarithmic", () => {
+    const at = (chart: string, tick: string) =>
+      Number(new RegExp(`<text x="([\\d.]+)"[^>]*"middle">${tick}</text>`).exec(chart)?.[1]);
+    const chart = chartOf({ xTitle: "period, years", range: [1, 100], xLog: true });
+    expect(at(chart, "10") - at(chart, "1")).toBeCloseTo(at(chart, "100") - at(chart, "10"), 0);
+  });
+});
+
+describe("a map of periods", () => {
+  const times = Array.from({ length: 500 }, (_, i) => 1960 + i / 10);
+  const periods = Array.from({ length: 300 }, (_, i) => 2 * 1.01 ** i);
+  const peak = 200;
+  const map = periodMap({
+    label: "Amplitude",
+    width: 640,
+    height: 300,
+    xTitle: "year",
+    yTitle: "period, years",
+    valueTitle: "amplitude, ms",
+    times,
+    periods,
+    values: periods.map((_, r) => times.map(() => (r === peak ? 0.25 : 0.01))),
+    ridges: [
+      [
+        { x: 1970, value: 5 },
+        { x: 1980, value: Number.NaN },
+        { x: 1990, value: 5 },
+      ],
+    ],
+    edge: {
+      share: periods.map((period) =>
+        times.map((t) => Math.min(1, Math.min(t - 1960, 2010 - t) / period)),
+      ),
+      levels: [0.9],
+    },
+  });
+
+  it("names all three of its scales with units, and writes years as years", () => {
+    for (const text of ["year", "period, years", "amplitude, ms", "1980", "0.25", "F = 0.9"])
+      expect(map).toContain(`>${text}</text>`);
+  });
+
+  it("joins neighbours of one colour: a map of stripes stays small", () => {
+    expect(map.length).toBeLessThan(30_000);
+    expect(map).toContain(colourOf(1, 1));
+  });
+
+  it("breaks ridges at gaps, and draws where the ends reach", () => {
+    expect(/class="ridge" d="([^"]*)"/.exec(map)?.[1]?.match(/M/g)).toHaveLength(2);
+    expect(map).toContain('class="edge"');
   });
 });

@@ -25,8 +25,19 @@ export interface Line {
   readonly name: string;
   /** By rising x. */
   readonly points: readonly Point[];
-  /** `smoothed`: raw points faint, a moving mean over them. `marked`: a dot on each point. */
-  readonly style: "smoothed" | "plain" | "marked";
+  /**
+   * `smoothed`: raw points faint, a moving mean over them. `marked`: a dot on each point. `faint`: a thin line
+   * behind the others, for what they are made from.
+   */
+  readonly style: "smoothed" | "plain" | "marked" | "faint";
+  /** How sure the line is: filled in its colour, by rising x. */
+  readonly band?: readonly BandPoint[];
+}
+
+export interface BandPoint {
+  readonly x: number;
+  readonly low: number;
+  readonly high: number;
 }
 
 export interface LineChart {
@@ -42,6 +53,8 @@ export interface LineChart {
   readonly lines: readonly Line[];
   /** Logarithmic y axis; only when all values are positive. */
   readonly log?: boolean;
+  /** Logarithmic x axis, of a range above 0. */
+  readonly xLog?: boolean;
   /** Places along x to mark with a vertical line. */
   readonly marks?: readonly number[];
 }
@@ -61,7 +74,10 @@ const FEW_POINTS = 20;
 const MOST_DOTS = 40;
 
 export function lineChart(chart: LineChart): string {
-  const values = chart.lines.flatMap((line) => line.points.map((point) => point.value));
+  const values = chart.lines.flatMap(({ points, band = [] }) => [
+    ...points.map(({ value }) => value),
+    ...band.flatMap(({ low, high }) => [low, high]),
+  ]);
   const log = chart.log === true && values.every((value) => !(value <= LEAST_LOG));
   const range = log ? logRange(values) : paddedRange(values, 0.05);
   const yTicks = log ? logTicks(range) : niceTicks(range, 4);
@@ -72,14 +88,7 @@ export function lineChart(chart: LineChart): string {
     ticks: yTicks,
     place: scale(range, plot.top + plot.height, plot.top, log),
   };
-  const x: Axis = {
-    title: chart.xTitle ?? "step",
-    // Between whole steps there is nothing.
-    ticks: niceTicks(chart.range, plot.width / 90).filter((tick) =>
-      chart.xTitle !== undefined && chart.xTitle !== "step" ? true : Number.isInteger(tick),
-    ),
-    place: scale(chart.range, plot.left, plot.left + plot.width),
-  };
+  const x = xAxisOf(chart, plot);
   const marks = (chart.marks ?? []).map(
     (at) => `<path class="mark" d="M${pixel(x.place(at))} ${plot.top}v${plot.height}"/>`,
   );
@@ -88,8 +97,21 @@ export function lineChart(chart: LineChart): string {
   );
   const lines = drawn.map((each) => drawLine(each, plot, x, y));
   const top = legend(drawn, chart.width, textWidth(y.title));
-  const body = [yAxis(plot, y), xAxis(plot, x), ...marks, ...lines, top].join("");
+  const bands = drawn.map((each) => drawBand(each, plot, x, y));
+  const body = [yAxis(plot, y), xAxis(plot, x), ...marks, ...bands, ...lines, top].join("");
   return svg(chart.width, chart.height, chart.label, body);
+}
+
+function xAxisOf({ xTitle = "step", xLog = false, range }: LineChart, plot: Plot): Axis {
+  const ticks = xLog ? logTicks(range) : niceTicks(range, plot.width / 90);
+  return {
+    title: xTitle,
+    // Between whole steps there is nothing.
+    ticks: xTitle === "step" ? ticks.filter(Number.isInteger) : ticks,
+    place: scale(range, plot.left, plot.left + plot.width, xLog),
+    // A year is a name, not a count of thousands.
+    ...(xTitle === "year" && { format: String }),
+  };
 }
 
 /**
@@ -138,11 +160,39 @@ function drawLine(drawn: DrawnLine, plot: Plot, x: Axis, y: Axis): string {
   const buckets = Math.ceil(plot.width / 1.5);
   const path = (points: readonly Point[], kind: string) =>
     `<path class="${kind} s${colour}" d="${pathOf(thin(points, buckets), x, y)}"/>`;
+  if (line.style === "faint") return path(line.points, "raw");
   if (trend !== line.points) return path(line.points, "raw") + path(trend, "line");
   // One point has no line, so it needs its dot.
   const dotted = line.style === "marked" || line.points.length === 1;
   const dots = dotted && line.points.length <= MOST_DOTS ? dotsOf(line.points, colour, x, y) : "";
   return path(line.points, "line") + dots;
+}
+
+/** Along the upper edge and back along the lower one, in pieces where a gap is. */
+function drawBand({ line, colour }: DrawnLine, plot: Plot, x: Axis, y: Axis): string {
+  const pieces: BandPoint[][] = [[]];
+  for (const point of every(line.band ?? [], Math.ceil(plot.width))) {
+    if (Number.isFinite(point.low) && Number.isFinite(point.high)) pieces.at(-1)?.push(point);
+    else pieces.push([]);
+  }
+  const place = (at: number, value: number) => `${pixel(x.place(at))} ${pixel(y.place(value))}`;
+  const shapes = pieces
+    .filter((piece) => piece.length > 1)
+    .map((piece) => {
+      const there = piece.map(({ x: at, high }) => place(at, high));
+      const back = piece.toReversed().map(({ x: at, low }) => place(at, low));
+      return `M${[...there, ...back].join("L")}z`;
+    });
+  return shapes.length === 0 ? "" : `<path class="band f${colour}" d="${shapes.join("")}"/>`;
+}
+
+/** At most `most` points, evenly taken, with the first and the last. */
+function every<T>(points: readonly T[], most: number): readonly T[] {
+  if (points.length <= most) return points;
+  const step = (points.length - 1) / (most - 1);
+  return Array.from({ length: most }, (_, i) => points[Math.round(i * step)]).filter(
+    (point) => point !== undefined,
+  );
 }
 
 function pathOf(points: readonly Point[], x: Axis, y: Axis): string {

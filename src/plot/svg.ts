@@ -20,6 +20,8 @@ export interface Axis {
   readonly ticks: readonly number[];
   /** Data value to pixel. */
   readonly place: (value: number) => number;
+  /** How ticks are written; as counts when absent. */
+  readonly format?: (tick: number) => string;
 }
 
 /** How many line colours there are; further lines begin again at the first. */
@@ -38,6 +40,10 @@ export const CHART_STYLE: string = `
 .chart .mark { stroke: var(--warn); stroke-width: 1; stroke-dasharray: 2 3; }
 .chart .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .chart .raw { fill: none; stroke-width: 1; opacity: 0.28; stroke-linejoin: round; }
+.chart .band { opacity: 0.18; stroke: none; }
+.chart .edge { fill: none; stroke: #ffffff; stroke-width: 1.2; stroke-dasharray: 4 3; opacity: 0.85; }
+.chart .ridge { fill: none; stroke: #ffffff; stroke-width: 1.6; }
+.chart .on-map { fill: #ffffff; font-size: 11px; }
 .chart .dot { stroke: var(--card); stroke-width: 1; }
 :root { --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #aa4499; --c4: #b58900; --c5: #56b4e9; }
 @media (prefers-color-scheme: dark) {
@@ -86,13 +92,17 @@ export function scale([low, high]: Range, from: number, to: number, log = false)
   return (value) => from + ((position(value) - start) / span) * (to - from);
 }
 
+function tickText({ format = formatTick }: Axis, tick: number): string {
+  return escapeText(format(tick));
+}
+
 /** Grid lines and labels left of the plot; the title stands above, where it needs no turning. */
 export function yAxis(plot: Plot, axis: Axis): string {
   const lines = axis.ticks.map((tick) => {
     const y = axis.place(tick);
     return (
       `<path class="grid" d="M${plot.left} ${pixel(y)}h${pixel(plot.width)}"/>` +
-      `<text x="${plot.left - 7}" y="${pixel(y + 4)}" text-anchor="end">${formatTick(tick)}</text>`
+      `<text x="${plot.left - 7}" y="${pixel(y + 4)}" text-anchor="end">${tickText(axis, tick)}</text>`
     );
   });
   return `${lines.join("")}<text x="0" y="11">${escapeText(axis.title)}</text>`;
@@ -106,7 +116,7 @@ export function xAxis(plot: Plot, axis: Axis): string {
     const x = axis.place(tick);
     return (
       `<path class="base" d="M${pixel(x)} ${bottom}v4"/>` +
-      `<text x="${pixel(x)}" y="${bottom + 17}" text-anchor="middle">${formatTick(tick)}</text>`
+      `<text x="${pixel(x)}" y="${bottom + 17}" text-anchor="middle">${tickText(axis, tick)}</text>`
     );
   });
   return (

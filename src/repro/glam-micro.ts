@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { type Baseline, baselinesOf } from "../bench/baselines.ts";
 import { ConfigError, TrainingError } from "../core/errors.ts";
+import { median } from "../core/statistics.ts";
 import { openTokenizer } from "../data/tokenizers/open.ts";
 import { openTrainingData } from "../data/training-data.ts";
 import { writeAtomically } from "../files/atomic.ts";
@@ -48,7 +49,7 @@ export interface Finding {
   readonly name: string;
   /** Bits per byte of all held-out text. */
   readonly bitsPerByte: number;
-  /** Of training; absent of what is not trained by steps. */
+  /** Of training, at the median rate of its steps; absent of what is not trained by steps. */
   readonly minutes?: number;
 }
 
@@ -114,13 +115,16 @@ async function trained(
     const more = steps === undefined ? [] : ["--steps", `${steps}`];
     const words = there
       ? ["--resume"]
-      : [...begin, ...more, "--eval-every", "60", "--save-every", "30"];
-    await meshloom(["train", ...words, "--out", run, "--sample-every", "220"], signal);
+      : [...begin, ...more, "--eval-every", "160", "--save-every", "80"];
+    await meshloom(["train", ...words, "--out", run, "--sample-every", "400"], signal);
     const evaluated = await meshloom(["eval", run, "--json"], signal);
     const { bitsPerByte } = JSON.parse(evaluated) as { readonly bitsPerByte: number };
     const { rows } = await readReport(run);
-    const seconds = rows.findLast((row) => typeof row["train/seconds"] === "number");
-    return { name: router, bitsPerByte, minutes: Number(seconds?.["train/seconds"] ?? 0) / 60 };
+    const rates = rows.map((row) => Number(row["throughput/tokens_per_second"] ?? 0));
+    const tokens = rows.findLast((row) => typeof row["train/tokens"] === "number");
+    const seconds =
+      Number(tokens?.["train/tokens"] ?? 0) / median(rates.filter((rate) => rate > 0));
+    return { name: router, bitsPerByte, minutes: seconds / 60 };
   });
 }
 
@@ -143,13 +147,14 @@ async function trainTwin(
     ...{ model, seed, python, threads, engine: undefined },
   });
   try {
-    let minutes = 0;
+    const rates: number[] = [];
     for (let at = 0; at < steps; at += TWIN_STEPS) {
       const { losses, seconds } = await twin.train(Math.min(TWIN_STEPS, steps - at));
-      minutes += seconds / 60;
+      rates.push(seconds / losses.length);
       onNotice(`${at + losses.length}/${steps} steps  loss ${losses.at(-1)?.toFixed(3)}`);
     }
     const { heldOut } = data;
+    const minutes = (steps * median(rates)) / 60;
     const bits = ((await twin.evaluate()) * heldOut.tokens) / Math.LN2;
     return { name: `PyTorch ${twin.version}`, bitsPerByte: bits / heldOut.bytes, minutes };
   } finally {

@@ -105,6 +105,8 @@ export class OpenRequest {
   readonly #timer: NodeJS.Timeout;
   #choices: readonly Choice[] = [];
   #disconnect: () => void = () => {};
+  /** Ends listening to the connection: Node keeps a connection's signal, and with it all who listen, for good. */
+  #forget: () => void = () => {};
   #cause: EndCause | undefined;
   #closed = false;
 
@@ -129,8 +131,13 @@ export class OpenRequest {
    */
   belongsTo(signal: AbortSignal, disconnect: () => void): void {
     this.#disconnect = disconnect;
-    if (signal.aborted) this.end("gone");
-    else signal.addEventListener("abort", () => this.end("gone"), { once: true });
+    if (signal.aborted) {
+      this.end("gone");
+      return;
+    }
+    const gone = () => this.end("gone");
+    signal.addEventListener("abort", gone, { once: true });
+    this.#forget = () => signal.removeEventListener("abort", gone);
   }
 
   /** Lets go of all texts; the slots are free before the next step. */
@@ -154,6 +161,7 @@ export class OpenRequest {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#forget();
     this.#cancel();
     this.#onClose();
   }

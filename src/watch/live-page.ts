@@ -1,7 +1,7 @@
 /** @file The page around a live run: a line that says what is going on, and a script that keeps it up to date. */
 
+import { PAGE_STYLE } from "../plot/page-style.ts";
 import { escapeText } from "../plot/svg.ts";
-import { REPORT_STYLE } from "../train/report/style.ts";
 
 const STYLE = `
 .live { position: sticky; top: 0; z-index: 1; display: flex; gap: 12px; align-items: center; padding: 8px 20px;
@@ -50,7 +50,7 @@ export function livePage(title: string, body: string, nonce: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>${escapeText(title)}</title>
-<style>${REPORT_STYLE}${STYLE}</style>
+<style>${PAGE_STYLE}${STYLE}</style>
 </head>
 <body>
 <div class="live" role="status"><span class="dot"></span><progress max="1" value="0" aria-label="steps done"></progress><span>connecting</span></div>

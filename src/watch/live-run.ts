@@ -4,9 +4,9 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { formatCount, formatSeconds } from "../core/text.ts";
 import { ifPresent } from "../files/disk.ts";
+import type { Row } from "../plot/page.ts";
 import { writerOf } from "../train/lock.ts";
 import type { MetricsRow } from "../train/metrics.ts";
-import type { Row } from "../train/report/page.ts";
 import { readReport } from "../train/report/read-report.ts";
 import type { Report } from "../train/report/report.ts";
 

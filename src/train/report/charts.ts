@@ -2,9 +2,9 @@
 
 import { median } from "../../core/statistics.ts";
 import { type Line, lineChart, type Point } from "../../plot/line-chart.ts";
+import { card, cards } from "../../plot/page.ts";
 import { escapeText, SERIES_COLOURS } from "../../plot/svg.ts";
 import type { Range } from "../../plot/ticks.ts";
-import { card, cards } from "./page.ts";
 import {
   AXIS_METRICS,
   isExpertLoad,

@@ -1,10 +1,10 @@
 /** @file Several runs on one page: their curves over one another, and what differs between them. */
 
+import { card, grid, page, section } from "../../plot/page.ts";
 import { escapeText } from "../../plot/svg.ts";
 import { formatValue } from "../../plot/ticks.ts";
 import { comparisonCharts } from "./charts.ts";
 import { differencesBetween } from "./config-table.ts";
-import { card, grid, page, section } from "./page.ts";
 import { placesOf, type RunView } from "./run-view.ts";
 
 /** One line of the table that ranks the runs. */

@@ -1,7 +1,7 @@
 /** @file Configurations as tables: all of one, what it changes of its preset, what differs between runs. */
 
 import { isDeepStrictEqual } from "node:util";
-import { card, grid, table } from "./page.ts";
+import { card, grid, table } from "../../plot/page.ts";
 
 /** What a run's configuration says of its preset follows from the rest, and has a table of its own. */
 const DERIVED = "differences";

@@ -5,10 +5,10 @@ import { cpus } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { RunError } from "../../core/errors.ts";
 import { formatCount } from "../../core/text.ts";
+import type { Row } from "../../plot/page.ts";
 import { openPreset, restoreModel } from "../families.ts";
 import { readMetrics } from "../metrics.ts";
 import type { LanguageModel } from "../model.ts";
-import type { Row } from "./page.ts";
 import type { Report } from "./report.ts";
 
 interface SavedConfig {

@@ -1,10 +1,10 @@
 /** @file `report.html`: all that a run has to show, in one file that needs nothing else. */
 
 import { heatMap } from "../../plot/heat-map.ts";
+import { card, cards, facts, page, type Row, section, table } from "../../plot/page.ts";
 import { escapeText } from "../../plot/svg.ts";
 import { runCharts } from "./charts.ts";
 import { configTables, presetDifferences } from "./config-table.ts";
-import { card, cards, facts, page, type Row, section, table } from "./page.ts";
 import { type ExpertLoad, expertLoads, type RunView, samplesOf, skippedSteps } from "./run-view.ts";
 
 export interface Report extends RunView {

@@ -1,7 +1,7 @@
 /** @file A page that opens alone: its shell, its sections, its cards and tables. */
 
-import { escapeText } from "../../plot/svg.ts";
-import { REPORT_STYLE } from "./style.ts";
+import { PAGE_STYLE } from "./page-style.ts";
+import { escapeText } from "./svg.ts";
 
 export type Row = readonly [name: string, value: string];
 
@@ -14,7 +14,7 @@ export function page(title: string, body: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>${escapeText(title)}</title>
-<style>${REPORT_STYLE}</style>
+<style>${PAGE_STYLE}</style>
 </head>
 <body><main>
 ${body}

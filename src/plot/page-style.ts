@@ -1,8 +1,8 @@
-/** @file The report's style sheet: one page, light and dark, one column on a phone, printable. */
+/** @file The style sheet of pages, light and dark, one column on a phone, printable. */
 
-import { CHART_STYLE } from "../../plot/svg.ts";
+import { CHART_STYLE } from "./svg.ts";
 
-export const REPORT_STYLE: string = `
+export const PAGE_STYLE: string = `
 :root {
   color-scheme: light dark;
   --ground: #f5f6f8; --card: #ffffff; --ink: #1b2430; --muted: #5d6978; --rule: #e3e7ec; --warn: #b3261e;
