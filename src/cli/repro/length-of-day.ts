@@ -38,12 +38,12 @@ export const command: Command = defineCommand({
       help: "of noise in each test; a quarter of it for the free oscillations",
     },
     seed: { type: "int", default: 1, min: 0, help: "of the draws" },
-    sigma: { type: "number", default: 10, min: 4, unit: "rad", help: "width of the window" },
+    sigma: { type: "float", default: 10, min: 4, unit: "rad", help: "width of the window" },
     excitation: {
-      type: "string",
-      default: undefined,
+      type: "list",
+      default: [],
       valueName: "path",
-      help: "angular momentum of atmosphere, ocean or land to take off; several with commas",
+      help: "angular momentum of atmosphere, ocean or land to take off; may be given several times",
     },
     gravity: {
       type: "string",
@@ -60,12 +60,11 @@ export const command: Command = defineCommand({
     const there = record !== undefined || existsSync(path);
     if (!there)
       log(`no record at ${path}: simulations only; give one, or run: meshloom data fetch iers`);
-    const files = excitation?.split(",") ?? [];
     let last = "";
     const result = reproduceLengthOfDay({
       ...options,
       record: there ? await openRecord(path) : undefined,
-      excitation: await Promise.all(files.map((file) => openRecord(file))),
+      excitation: await Promise.all(excitation.map((file) => openRecord(file))),
       gravity: gravity === undefined ? undefined : await openRecord(gravity),
       signal,
       onProgress(what, done, total) {

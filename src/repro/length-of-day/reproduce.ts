@@ -35,7 +35,7 @@ export interface LengthOfDayResult {
   readonly seed: number;
   readonly draws: number;
   readonly sigma: number;
-  readonly source: { readonly file: string; readonly sha256: string } | undefined;
+  readonly source: { readonly file: string; readonly sha256: string | undefined } | undefined;
   readonly simulated: readonly SimulatedResult[];
   /** Rms errors in µs in the first and last 10 years of case A with white noise, by line and method. */
   readonly endErrors: Readonly<Record<Line, Readonly<Record<Method, number>>>>;
