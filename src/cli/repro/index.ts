@@ -12,4 +12,9 @@ export const REPRODUCTIONS: CommandList = {
     summary: "Train a GLaM beside its twin in PyTorch: the same weights, batches and losses",
     load: () => import("./glam-twin.ts"),
   },
+  "length-of-day": {
+    summary:
+      "Restore 6 and 8.5 years from length of day and polar motion, with errors and verdicts",
+    load: () => import("./length-of-day.ts"),
+  },
 };
