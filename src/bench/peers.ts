@@ -80,6 +80,12 @@ export function startNtftPeer(python: string): Runner {
   return startProcess("ntft peer", [python, join(PEERS, "ntft_peer.py")]);
 }
 
+/** Singular spectrum analysis in numpy. */
+export function startSsaPeer(python: string, threads: number): Runner {
+  const command = [python, join(PEERS, "ssa_peer.py"), "--threads", String(threads)];
+  return startProcess("ssa peer", command);
+}
+
 /** GLaM's decoding in PyTorch, on a configuration file. */
 export function startGeneratePeer(python: string, config: string): Runner {
   const command = [python, join(PEERS, "generate_peer.py"), "--config", config];

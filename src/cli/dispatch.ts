@@ -22,6 +22,8 @@ export interface CommandEntry {
 export interface CommandGroup {
   readonly summary: string;
   readonly commands: CommandList;
+  /** What the word does where none of its commands follows: `data books` beside `data fetch`. */
+  readonly load?: CommandEntry["load"];
 }
 
 /** Commands by the word after `meshloom`. */
@@ -57,13 +59,19 @@ export async function dispatch(argv: readonly string[], program: Program): Promi
     if (argv[0] === "--version") return print(host, program.version(json));
     const { path, list, entry, rest } = find(program.commands, argv, "meshloom");
     if (entry === undefined) {
-      const text = overview(path, list, host.columns);
+      const text = overview(path, list ?? {}, host.columns);
       if (hasFlag(rest, "--help", "-h")) return print(host, text);
       host.err(`${text}\n`);
       return MISUSED;
     }
     const { command } = await entry.load();
-    if (hasFlag(rest, "--help", "-h")) return print(host, helpText(command, host.columns));
+    if (hasFlag(rest, "--help", "-h")) {
+      const text = helpText(command, host.columns);
+      return print(
+        host,
+        list === undefined ? text : `${text}\n\n${below(path, list, host.columns)}`,
+      );
+    }
     return await runCommand(command, rest, contextOf(host, json, interruption));
   } catch (error) {
     if (!interruption.caused(error)) return report(error, json, host);
@@ -78,8 +86,9 @@ export async function dispatch(argv: readonly string[], program: Program): Promi
 interface Found {
   /** The words so far. */
   readonly path: string;
-  readonly list: CommandList;
-  readonly entry: CommandEntry | undefined;
+  /** Of the group; undefined where a command has none below it. */
+  readonly list: CommandList | undefined;
+  readonly entry: Pick<CommandEntry, "load"> | undefined;
   readonly rest: readonly string[];
 }
 
@@ -88,9 +97,13 @@ function find(list: CommandList, words: readonly string[], path: string): Found 
   if (word === undefined || word === "" || word === "--help" || word === "-h")
     return { path, list, entry: undefined, rest: words };
   const entry = Object.hasOwn(list, word) ? list[word] : undefined;
-  if (entry !== undefined && "commands" in entry)
-    return find(entry.commands, rest, `${path} ${word}`);
-  if (entry !== undefined) return { path: `${path} ${word}`, list, entry, rest };
+  if (entry !== undefined && "commands" in entry) {
+    const { commands, load } = entry;
+    const named = rest[0] !== undefined && Object.hasOwn(commands, rest[0]);
+    if (load === undefined || named) return find(commands, rest, `${path} ${word}`);
+    return { path: `${path} ${word}`, list: commands, entry: { load }, rest };
+  }
+  if (entry !== undefined) return { path: `${path} ${word}`, list: undefined, entry, rest };
   if (word.startsWith("-")) {
     throw new UsageError("USAGE-01", `${path}: unknown option "${word}" before the command.`, [
       ["fix", `options come after the command: ${path} <command> [options]`],
@@ -107,6 +120,15 @@ function shown(list: CommandList): CommandList {
   return Object.fromEntries(
     Object.entries(list).filter(([, entry]) => !("hidden" in entry && entry.hidden === true)),
   );
+}
+
+/** The commands of a word that is one itself. */
+function below(path: string, list: CommandList, columns: number): string {
+  const entries = Object.entries(shown(list)).map(
+    ([name, { summary }]) => [`${path} ${name}`, summary] as const,
+  );
+  const width = Math.max(...entries.map(([term]) => term.length));
+  return ["Commands:", ...entryLines(entries, columns, width)].join("\n");
 }
 
 function overview(path: string, list: CommandList, columns: number): string {

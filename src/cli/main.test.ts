@@ -318,11 +318,13 @@ describe("interruption", () => {
 
 /** Every command with its whole name. */
 function allCommands(list: CommandList, path = ""): (readonly [string, CommandEntry])[] {
-  return Object.entries(list).flatMap(([word, entry]) =>
-    "commands" in entry
-      ? allCommands(entry.commands, `${path}${word} `)
-      : [[`${path}${word}`, entry] as const],
-  );
+  return Object.entries(list).flatMap(([word, entry]) => {
+    const { summary, load } = entry;
+    return [
+      ...(load === undefined ? [] : [[`${path}${word}`, { summary, load }] as const]),
+      ...("commands" in entry ? allCommands(entry.commands, `${path}${word} `) : []),
+    ];
+  });
 }
 
 describe("the real list", () => {
@@ -355,6 +357,19 @@ describe("the real list", () => {
     const asked = fakeHost();
     expect(await main(["bench", "--help"], asked.host)).toBe(0);
     expect(asked.stdout()).toBe(fake.stderr());
+  });
+
+  test("a word may be a command and have commands below it", async () => {
+    const asked = fakeHost();
+    expect(await main(["data", "--help"], asked.host)).toBe(0);
+    expect(asked.stdout()).toContain("Usage: meshloom data [<corpus>] [options]");
+    expect(asked.stdout()).toMatch(/Commands:\n {2}meshloom data fetch {2}/);
+    const below = fakeHost();
+    expect(await main(["data", "fetch", "--help"], below.host)).toBe(0);
+    expect(below.stdout()).toContain("Usage: meshloom data fetch");
+    const corpus = fakeHost();
+    expect(await main(["data", "no-such-corpus"], corpus.host)).toBe(1);
+    expect(corpus.stderr()).toContain("no-such-corpus");
   });
 
   test("a word that is no command of a group is named with the nearest", async () => {

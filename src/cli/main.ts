@@ -1,6 +1,7 @@
 /** @file The entry of `meshloom`: the list of commands. A new command is one file and one row here. */
 
 import { BENCHES } from "./bench/index.ts";
+import { DATA_COMMANDS } from "./data/index.ts";
 import { type CommandList, dispatch } from "./dispatch.ts";
 import { type Host, processHost } from "./host.ts";
 import { REPRODUCTIONS } from "./repro/index.ts";
@@ -44,6 +45,7 @@ export const COMMANDS: CommandList = {
   data: {
     summary: "List the corpora with their licences, or show what is in one",
     load: () => import("./data.ts"),
+    commands: DATA_COMMANDS,
   },
   tokenizer: {
     summary: "Train a tokenizer, or look at one",

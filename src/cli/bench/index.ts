@@ -43,6 +43,10 @@ export const BENCHES: CommandList = {
     summary: "Time the time-frequency transform of the length of day against ssqueezepy and scipy",
     load: () => import("./ntft.ts"),
   },
+  ssa: {
+    summary: "Time the singular spectrum analysis of the daily length of day against numpy",
+    load: () => import("./ssa.ts"),
+  },
   "generate-runner": {
     summary: "Answer the requests of `bench generate` on stdin",
     load: () => import("./generate-runner.ts"),
