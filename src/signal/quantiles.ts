@@ -1,0 +1,33 @@
+/** @file Order statistics of Monte-Carlo draws. */
+
+import { median } from "../core/statistics.ts";
+
+/** A median of deviations times this is the sd of a normal distribution; draws that ran away do not move it. */
+const NORMAL = 1.4826;
+
+/** 1.4826 · median |x − median x|. */
+export function robustSd(values: readonly number[]): number {
+  const middle = median(values);
+  return spreadAbout(values, middle);
+}
+
+/** 1.4826 · median |x − centre|: counts an offset from the centre, too. */
+export function spreadAbout(values: readonly number[], centre: number): number {
+  return NORMAL * median(values.map((value) => Math.abs(value - centre)));
+}
+
+/** The value that a share of all is below, linear between neighbours. NaN of nothing. */
+export function quantile(values: ArrayLike<number>, share: number): number {
+  const sorted = Float64Array.from(values).sort();
+  const place = share * (sorted.length - 1);
+  const low = Math.floor(place);
+  const [a, b] = [sorted[low] ?? Number.NaN, sorted[Math.min(low + 1, sorted.length - 1)] ?? 0];
+  return a + (place - low) * (b - a);
+}
+
+/** Probability of such a value or a larger one by chance, (1 + how many draws reach it)/(1 + draws): never 0. */
+export function chance(draws: ArrayLike<number>, value: number): number {
+  let reached = 1;
+  for (let i = 0; i < draws.length; i++) if ((draws[i] as number) >= value) reached++;
+  return reached / (draws.length + 1);
+}
