@@ -7,6 +7,8 @@ declare module "fft.js" {
     constructor(size: number);
     /** out_k = Σ in_n e^{−2πikn/size}; `out` must not be `data`. */
     transform(out: Float64Array, data: Float64Array): void;
+    /** out_n = (1/size) Σ in_k e^{2πikn/size}. */
+    inverseTransform(out: Float64Array, data: Float64Array): void;
   }
   export = FFT;
 }
