@@ -57,6 +57,8 @@ export interface LineChart {
   readonly xLog?: boolean;
   /** Places along x to mark with a vertical line. */
   readonly marks?: readonly number[];
+  /** Whether names stand with the newest value: true when absent. */
+  readonly newest?: boolean;
 }
 
 interface DrawnLine {
@@ -82,9 +84,14 @@ export function lineChart(chart: LineChart): string {
   const range = log ? logRange(values) : paddedRange(values, 0.05);
   const yTicks = log ? logTicks(range) : niceTicks(range, 4);
   const left = Math.max(...yTicks.map((tick) => textWidth(formatTick(tick)))) + 10;
-  const plot: Plot = { left, top: 24, width: chart.width - left - 8, height: chart.height - 62 };
+  const title = log ? `${chart.yTitle}, logarithmic` : chart.yTitle;
+  const row = namesWidth(chart.lines) + textWidth(title) > chart.width ? LEGEND_ROW : 0;
+  const plot: Plot = {
+    ...{ left, top: 24 + row, width: chart.width - left - 8 },
+    height: chart.height - 62 - row,
+  };
   const y: Axis = {
-    title: log ? `${chart.yTitle}, logarithmic` : chart.yTitle,
+    title,
     ticks: yTicks,
     place: scale(range, plot.top + plot.height, plot.top, log),
   };
@@ -96,7 +103,7 @@ export function lineChart(chart: LineChart): string {
     (line, i): DrawnLine => ({ line, trend: trendOf(line, log), colour: i % SERIES_COLOURS }),
   );
   const lines = drawn.map((each) => drawLine(each, plot, x, y));
-  const top = legend(drawn, chart.width, textWidth(y.title));
+  const top = legend(drawn, chart, row === 0 ? textWidth(title) : 0, row);
   const bands = drawn.map((each) => drawBand(each, plot, x, y));
   const body = [yAxis(plot, y), xAxis(plot, x), ...marks, ...bands, ...lines, top].join("");
   return svg(chart.width, chart.height, chart.label, body);
@@ -218,13 +225,26 @@ function dotsOf(points: readonly Point[], colour: number, x: Axis, y: Axis): str
 
 /** A name's swatch and the room around it. */
 const SWATCH = 34;
+/** Names that would run into the title of the y axis stand in a row below it. */
+const LEGEND_ROW = 16;
+
+function namesWidth(lines: readonly Line[]): number {
+  return lines.reduce((sum, { name }) => sum + (name === "" ? 0 : textWidth(name) + SWATCH), 0);
+}
 
 /**
  * Names with the newest value of the drawn line, from the right end of the top line to the left; names
- * alone where the values would run into the title of the y axis.
+ * alone where the values would run into the title of the y axis, or nobody asks for them.
  */
-function legend(lines: readonly DrawnLine[], width: number, titleWidth: number): string {
+function legend(
+  all: readonly DrawnLine[],
+  { width, newest = true }: LineChart,
+  titleWidth: number,
+  down: number,
+): string {
+  const lines = newest ? all : all.filter(({ line }) => line.name !== "");
   const texts = lines.map(({ line, trend }) => {
+    if (!newest) return line.name;
     const last = trend.findLast(({ value }) => Number.isFinite(value));
     return `${line.name} ${last === undefined ? "" : formatValue(last.value)}`.trim();
   });
@@ -235,8 +255,8 @@ function legend(lines: readonly DrawnLine[], width: number, titleWidth: number):
     const text = needed <= width || line.name === "" ? whole : line.name;
     const swatch = right - textWidth(text) - 20;
     const item =
-      `<path class="line s${colour}" d="M${pixel(swatch)} 7h14"/>` +
-      `<text class="name" x="${pixel(right)}" y="11" text-anchor="end">${escapeText(text)}</text>`;
+      `<path class="line s${colour}" d="M${pixel(swatch)} ${7 + down}h14"/>` +
+      `<text class="name" x="${pixel(right)}" y="${11 + down}" text-anchor="end">${escapeText(text)}</text>`;
     right = swatch - 14;
     return item;
   });

@@ -36,7 +36,7 @@ td:last-child { font-variant-numeric: tabular-nums; text-align: right; }
 .grid { overflow-x: auto; }
 .grid th { text-align: right; font-weight: 600; color: var(--muted); padding: 4px 0 4px 20px; vertical-align: bottom; }
 .grid th:first-child { text-align: left; padding-left: 0; }
-.grid td { text-align: right; padding-left: 20px; overflow-wrap: normal; }
+.grid td { text-align: right; padding-left: 20px; overflow-wrap: normal; white-space: nowrap; }
 .grid td:first-child { text-align: left; padding-left: 0; color: var(--ink); }
 .steps { margin: 0; padding-left: 22px; }
 .steps li { padding: 2px 0; overflow-wrap: anywhere; }

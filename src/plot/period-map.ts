@@ -147,10 +147,12 @@ function edgeLine({ edge, times, periods }: PeriodMap, level: number, x: Axis, y
   const place = (at: number, period: number) => `${pixel(x.place(at))} ${pixel(y.place(period))}`;
   const start = sides.map(([period, first]) => place(first, period));
   const end = sides.map(([period, , last]) => place(last, period)).toReversed();
-  const [, , last] = sides[0] ?? [0, 0, 0];
+  // At the top of the arch, where those of other levels are far.
+  const [longest, from, to] = sides.at(-1) ?? [1, 0, 0];
+  const top = Math.max(y.place(longest) - 5, y.place(periods.at(-1) ?? 1) + 13);
   const label =
-    `<text class="on-map" x="${pixel(x.place(last) - 4)}" y="${pixel(y.place(sides[0]?.[0] ?? 1) - 6)}" ` +
-    `text-anchor="end">${escapeText(`F = ${formatValue(level)}`)}</text>`;
+    `<text class="on-map" x="${pixel(x.place((from + to) / 2))}" y="${pixel(top)}" ` +
+    `text-anchor="middle">${escapeText(`F = ${formatValue(level)}`)}</text>`;
   return `<path class="edge" d="M${[...start, ...end].join("L")}"/>${label}`;
 }
 

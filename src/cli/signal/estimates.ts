@@ -51,13 +51,18 @@ function cellsOf({ wanted, estimates, drawn }: Asked): string[] {
     cell(period),
     cell(amplitude),
     cell(damping),
-    drawn ? rangeWords(quality.value, low, high) : shown(quality.value),
+    drawn ? rangeWords(quality.value, low, high) : qualityWords(quality.value),
     cell({ value: (phase.value * 180) / Math.PI, sd: (phase.sd * 180) / Math.PI }),
   ];
 }
 
-/** A damping that may be 0 has no largest Q. */
+function qualityWords(value: number): string {
+  return Number.isFinite(value) ? shown(value) : "none, it grows";
+}
+
+/** A damping that may be 0 has no largest Q, and a line that grows none at all. */
 function rangeWords(value: number, low: number, high: number): string {
+  if (!Number.isFinite(low)) return "none, it grows";
   if (low > 0 && Number.isFinite(high)) return `${shown(value)} (${shown(low)} to ${shown(high)})`;
   return low > 0 ? `above ${shown(low)}` : "not bounded";
 }

@@ -37,9 +37,9 @@ export const command: Command = defineCommand({
     ...linesOptions("near which lines are sought, in time units; below 0 retrograde: 5.9,8.5"),
     within: {
       type: "float",
-      default: undefined,
+      default: 0.15,
       above: 0,
-      help: "how far a frequency may move, relative: 0.1; no limit when left out",
+      help: "how far a frequency may move from the asked one, relative",
     },
     search: {
       type: "flag",
@@ -63,7 +63,7 @@ export const command: Command = defineCommand({
     const fitting: DampedLinesOptions = {
       lines: periods.map((period) => ({ period, ...variant })),
       ...{ search: options.search, confidence: options.confidence },
-      ...(options.within !== undefined && { within: options.within }),
+      within: options.within,
     };
     const found: Found =
       options.draws === 0
@@ -103,27 +103,37 @@ export const command: Command = defineCommand({
         ],
       },
       numbers: { ...summary, parameters: fit.parameters, covariance: fit.covariance },
-      report: reportOf("Damped lines", prepared, options, [
+      report: reportOf(
+        "Damped lines",
+        prepared,
+        options,
         resultsPart(residual, found, asked, options),
-        {
-          title: "The fit",
-          figures: oscillationFigures("fit", residual, {
-            name: periods.length === 1 ? "the line" : "all lines together",
-            restored: fit.fitted,
-          }),
-        },
-        ...overviewPart(residual, periods, kernelOf(options)),
-        arPart(residual, periods),
-        {
-          title: "What is left",
-          figures: spectrumFigures(
-            "residual-spectrum",
-            "Power of what is left",
-            fit.residual,
-            noise,
-          ),
-        },
-      ]),
+        [
+          {
+            title: "The fit",
+            figures: oscillationFigures(
+              "fit",
+              residual,
+              {
+                name: periods.length === 1 ? "The line" : "All lines together",
+                ...{ line: "fitted", restored: fit.fitted },
+              },
+              true,
+            ),
+          },
+          ...overviewPart(residual, periods, kernelOf(options)),
+          arPart(residual, periods),
+          {
+            title: "What is left",
+            figures: spectrumFigures(
+              "residual-spectrum",
+              "Power of what is left",
+              fit.residual,
+              noise,
+            ),
+          },
+        ],
+      ),
     });
     if (context.json) {
       context.out(JSON.stringify({ ...summary, out: options.out, files }));
@@ -219,7 +229,7 @@ function printSummary(
   out: (line: string) => void,
 ): void {
   for (const [i, step] of steps.entries()) out(`${i + 1}. ${step}`);
-  for (const note of notes) out(`   ${note}`);
+  for (const note of notes) out(`Note: ${note}`);
   const { headings, rows } = estimateTable(residual, asked);
   out("");
   out(formatTable(headings, rows, { align: headings.map(() => "right") }));

@@ -14,6 +14,7 @@ export function reportOf(
   title: string,
   prepared: Prepared,
   options: Readonly<Record<string, OptionValue>>,
+  results: ReportPart,
   parts: readonly ReportPart[],
 ): SignalReport {
   const { steps, notes } = prepared;
@@ -21,7 +22,7 @@ export function reportOf(
     title: `${title} of ${prepared.series.name}`,
     facts: factRows(prepared),
     ...{ steps, notes },
-    parts: [recordPart(prepared), ...parts],
+    parts: [results, recordPart(prepared), ...parts],
     settings: settingRows(options),
   };
 }

@@ -3,7 +3,6 @@
 import { SignalError } from "../../core/errors.ts";
 import { fitRedNoise } from "../../signal/noise.ts";
 import { ntft, type TimeFrequencyMap } from "../../signal/ntft.ts";
-import type { Figure } from "../../signal/report/figure.ts";
 import { ridgeFigures } from "../../signal/report/lines.ts";
 import { mapFigure, significanceFigure, spectrumFigures } from "../../signal/report/periods.ts";
 import type { ReportPart } from "../../signal/report/report.ts";
@@ -112,7 +111,13 @@ export const command: Command = defineCommand({
     const files = await writeResults(options.out, {
       tables: tablesOf(prepared.residual, senses),
       numbers: { ...summary, maps: senses.map(mapNumbers) },
-      report: reportOf("Time-frequency map", prepared, options, partsOf(prepared, senses)),
+      report: reportOf(
+        "Time-frequency map",
+        prepared,
+        options,
+        peaksPart(prepared, senses),
+        partsOf(prepared, senses),
+      ),
     });
     if (context.json) {
       context.out(JSON.stringify({ ...summary, out: options.out, files }));
@@ -209,8 +214,44 @@ function brief(value: number): number {
   return Number(value.toPrecision(7));
 }
 
-function partsOf({ residual }: Prepared, senses: readonly Sense[]): ReportPart[] {
+function peaksPart({ residual }: Prepared, senses: readonly Sense[]): ReportPart {
   const { unit, timeUnit } = residual;
+  const { noise, draws } = senses[0]?.significance ?? {};
+  return {
+    title: "Peaks",
+    text: [
+      "Amplitudes are means over the middle half of the record.",
+      noise === undefined
+        ? "No surrogates were drawn, so nothing is said of chance."
+        : `Held against ${draws} records of ${noiseWords(noise, unit)}, treated as the record was. “Anywhere” counts that peaks were looked for at all periods of the map.`,
+    ],
+    tables: [
+      {
+        title: "",
+        headings: [
+          `period, ${timeUnit}`,
+          `amplitude, ${unit || "in the file's unit"}`,
+          "chance at this period",
+          "chance anywhere",
+        ],
+        rows: senses.flatMap(peakRows),
+      },
+    ],
+    figures: senses.flatMap(({ sign, significance }) =>
+      significance === undefined
+        ? []
+        : [
+            significanceFigure(
+              sign > 0 ? "mean-amplitude" : "mean-amplitude-retrograde",
+              residual,
+              significance,
+            ),
+          ],
+    ),
+  };
+}
+
+function partsOf({ residual }: Prepared, senses: readonly Sense[]): ReportPart[] {
   const maps = senses.map(({ sign, map, ridges }) =>
     mapFigure(
       sign > 0 ? "map" : "map-retrograde",
@@ -223,44 +264,12 @@ function partsOf({ residual }: Prepared, senses: readonly Sense[]): ReportPart[]
     ridges.map(({ name, ridge }) => ({ name, ridge, full: map.normalised })),
   );
   const times = senses[0]?.map.times ?? new Float64Array(0);
-  const chances: Figure[] = senses.flatMap(({ sign, significance }) =>
-    significance === undefined
-      ? []
-      : [
-          significanceFigure(
-            sign > 0 ? "mean-amplitude" : "mean-amplitude-retrograde",
-            residual,
-            significance,
-          ),
-        ],
-  );
   const noise = senses[0]?.significance?.noise;
   return [
     {
       title: "Time and period",
       text: [MAP_WORDS],
       figures: [...maps, ...(all.length === 0 ? [] : ridgeFigures(residual, times, all))],
-    },
-    {
-      title: "Peaks",
-      text: [
-        noise === undefined
-          ? "No surrogates were drawn, so nothing is said of chance."
-          : `Held against ${senses[0]?.significance?.draws} records of ${noiseWords(noise, unit)}, treated as the record was. “Anywhere” counts that peaks were looked for at all periods of the map.`,
-      ],
-      tables: [
-        {
-          title: "",
-          headings: [
-            `period, ${timeUnit}`,
-            `amplitude, ${unit || "in the file's unit"}`,
-            "chance at this period",
-            "chance anywhere",
-          ],
-          rows: senses.flatMap(peakRows),
-        },
-      ],
-      figures: chances,
     },
     {
       title: "Spectrum without trend",
@@ -289,7 +298,7 @@ function printSummary(
   out: (line: string) => void,
 ): void {
   for (const [i, step] of steps.entries()) out(`${i + 1}. ${step}`);
-  for (const note of notes) out(`   ${note}`);
+  for (const note of notes) out(`Note: ${note}`);
   out("");
   const { unit, timeUnit } = residual;
   out(

@@ -106,18 +106,28 @@ export const command: Command = defineCommand({
     const files = await writeResults(options.out, {
       tables: { "restored.csv": columnsOf(prepared, found.lines, left) },
       numbers: { ...summary, series: found.lines.map(seriesNumbers) },
-      report: reportOf("Restored oscillations", prepared, options, [
+      report: reportOf(
+        "Restored oscillations",
+        prepared,
+        options,
         resultsPart(prepared, found, options),
-        restoredPart(prepared, found.lines),
-        ...overviewPart(prepared.residual, periods, kernelOf(options)),
-        {
-          title: "What is left",
-          text: [
-            "The record without trend and without the restored oscillations, beside the noise that was fitted to it.",
-          ],
-          figures: spectrumFigures("residual-spectrum", "Power of what is left", left, found.noise),
-        },
-      ]),
+        [
+          restoredPart(prepared, found.lines),
+          ...overviewPart(prepared.residual, periods, kernelOf(options)),
+          {
+            title: "What is left",
+            text: [
+              "The record without trend and without the restored oscillations, beside the noise that was fitted to it.",
+            ],
+            figures: spectrumFigures(
+              "residual-spectrum",
+              "Power of what is left",
+              left,
+              found.noise,
+            ),
+          },
+        ],
+      ),
     });
     if (context.json) {
       context.out(JSON.stringify({ ...summary, out: options.out, files }));
@@ -152,6 +162,19 @@ function restored(
     });
   const lines = restore(series, restoring);
   return { lines, noise: residualNoise(series, lines, restoring) };
+}
+
+function sumOf(residual: Series, lines: readonly Line[]): Series {
+  const { observed: _, ...whole } = residual;
+  const sum = (part: (line: Line) => Float64Array | undefined) =>
+    Float64Array.from(residual.re, (_, n) =>
+      lines.reduce((total, line) => total + (part(line)?.[n] ?? 0), 0),
+    );
+  return withValues(
+    whole,
+    sum(({ restored: { re } }) => re),
+    residual.im && sum(({ restored: { im } }) => im),
+  );
 }
 
 function without(residual: Series, lines: readonly Line[]): Series {
@@ -265,11 +288,21 @@ function restoredPart({ residual }: Prepared, lines: readonly Line[]): ReportPar
     title: "Restored oscillations",
     figures: [
       ...lines.flatMap((line) =>
-        oscillationFigures(`restored-${fileName(line.wanted)}`, residual, {
-          name: name(line),
-          restored: line.restored,
-          ...(line.band !== undefined && { band: line.band }),
-        }),
+        oscillationFigures(
+          `restored-${fileName(line.wanted)}`,
+          residual,
+          {
+            ...{ name: name(line), line: "restored", restored: line.restored },
+            ...(line.band !== undefined && { band: line.band }),
+          },
+          false,
+        ),
+      ),
+      ...oscillationFigures(
+        "restored-sum",
+        residual,
+        { name: "All together", line: "sum of the restored", restored: sumOf(residual, lines) },
+        true,
       ),
       togetherFigure(
         "amplitudes",
@@ -297,7 +330,7 @@ function printSummary(
   out: (line: string) => void,
 ): void {
   for (const [i, step] of steps.entries()) out(`${i + 1}. ${step}`);
-  for (const note of notes) out(`   ${note}`);
+  for (const note of notes) out(`Note: ${note}`);
   const { headings, rows } = estimateTable(residual, lines.map(askedOf));
   out("");
   out(formatTable(headings, rows, { align: headings.map(() => "right") }));

@@ -6,6 +6,7 @@ import { ntft, type TimeFrequencyMap } from "../../signal/ntft.ts";
 import { ridgeFigures } from "../../signal/report/lines.ts";
 import { mapFigure } from "../../signal/report/periods.ts";
 import type { ReportPart } from "../../signal/report/report.ts";
+import { ridgeNear } from "../../signal/ridge-near.ts";
 import { type Ridge, ridges } from "../../signal/ridges.ts";
 import { type Series, spanOf } from "../../signal/series.ts";
 import { logSpaced } from "./numbers.ts";
@@ -37,11 +38,31 @@ export function bandOf(series: Series, { sigma = 10 }: KernelOptions): [number, 
   return [1.001 * shortestPeriod(series.step, sigma), 0.999 * longest];
 }
 
-/** The ridges of a map, by period. */
+/**
+ * The strongest ridges of a map, by period. A path along the longest or shortest period is no ridge: amplitudes
+ * rise beyond it.
+ */
 export function namedRidges(map: TimeFrequencyMap, count: number): NamedRidge[] {
-  return ridges(map, { count })
-    .map((ridge) => named(map, ridge))
+  const sizes = map.periods.map(Math.abs);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  const inside = (period: number) =>
+    Math.abs(period) > least * (1 + 1e-9) && Math.abs(period) < most * (1 - 1e-9);
+  return ridges(map, { count: count + 2 })
+    .filter(({ periods }) => periods.filter(inside).length > periods.length / 2)
+    .slice(0, count)
+    .map((ridge) => named(map, withoutEdges(ridge, inside)))
     .sort((a, b) => a.period - b.period);
+}
+
+function withoutEdges(ridge: Ridge, inside: (period: number) => boolean): Ridge {
+  const kept = (values: Float64Array) =>
+    values.map((value, n) => (inside(ridge.periods[n] ?? 0) ? value : Number.NaN));
+  return {
+    periods: kept(ridge.periods),
+    amplitude: kept(ridge.amplitude),
+    phase: kept(ridge.phase),
+    edge: ridge.edge,
+  };
 }
 
 function named(map: TimeFrequencyMap, ridge: Ridge): NamedRidge {
@@ -57,8 +78,8 @@ function named(map: TimeFrequencyMap, ridge: Ridge): NamedRidge {
   return { name: `${shown3(period)} ${map.series.timeUnit}`, period, amplitude, ridge };
 }
 
-/** The ridge within ±15 % of each wanted period. */
-export function ridgesNear(
+/** The ridge within ±15 % of each wanted period, as far as there is one. */
+function ridgesNear(
   series: Series,
   periods: readonly number[],
   kernel: KernelOptions,
@@ -72,7 +93,8 @@ export function ridgesNear(
     };
     return possible(() => {
       const map = ntft(series, asked);
-      return namedRidges(map, 1).map((ridge) => ({ map, ridge }));
+      const ridge = ridgeNear(map, wanted);
+      return ridge.periods.some(Number.isFinite) ? [{ map, ridge: named(map, ridge) }] : [];
     });
   });
 }

@@ -166,21 +166,26 @@ export const command: Command = defineCommand({
         correlations: correlations.map((row) => [...row]),
         test: test?.rows ?? null,
       },
-      report: reportOf("Singular spectrum", prepared, options, [
+      report: reportOf(
+        "Singular spectrum",
+        prepared,
+        options,
         triplesPart(decomposition, found, correlations, test),
-        { title: "Groups", figures: groupFigures(residual, found) },
-        ...(wanted === undefined ? [] : overviewPart(residual, wanted, {})),
-        {
-          title: "What is left",
-          text: ["The record without trend and without the groups above."],
-          figures: spectrumFigures(
-            "residual-spectrum",
-            "Power of what is left",
-            left,
-            test?.noise ?? fitRedNoise(left, { without: spanOf(left) / 6 }),
-          ),
-        },
-      ]),
+        [
+          { title: "Groups", figures: groupFigures(residual, found) },
+          ...(wanted === undefined ? [] : overviewPart(residual, wanted, {})),
+          {
+            title: "What is left",
+            text: ["The record without trend and without the groups above."],
+            figures: spectrumFigures(
+              "residual-spectrum",
+              "Power of what is left",
+              left,
+              test?.noise ?? fitRedNoise(left, { without: spanOf(left) / 6 }),
+            ),
+          },
+        ],
+      ),
     });
     if (context.json) {
       context.out(JSON.stringify({ ...summary, out: options.out, files }));

@@ -6,6 +6,7 @@ import type { ReportPart, ReportTable } from "../../signal/report/report.ts";
 import { correlationFigure, singularFigure } from "../../signal/report/triples.ts";
 import { type Series, timesOf, withValues } from "../../signal/series.ts";
 import type { SsaLine } from "../../signal/ssa/forecast.ts";
+import { dominantPeriod } from "../../signal/ssa/grouping.ts";
 import type { MonteCarloTest } from "../../signal/ssa/monte-carlo.ts";
 import type { Decomposition } from "../../signal/ssa/ssa.ts";
 import { formatTable } from "../table.ts";
@@ -138,11 +139,13 @@ function groupTable(
       const { name, triples, lines } = group;
       const chances = triples.flatMap((k) => test?.rows[k]?.p ?? []);
       const turning = lines.filter(({ period }) => Number.isFinite(period));
+      // One triple alone is half of a line: ESPRIT sees no turning, its vector has a period all the same.
+      const own = triples.map((k) => shown(dominantPeriod(decomposition, k)));
       return [
         name,
         triples.length === 0 ? "none" : triples.map((k) => k + 1).join(", "),
         shown(100 * shareOf(group, decomposition)),
-        turning.map(({ period }) => shown(period)).join(", ") || "none",
+        turning.map(({ period }) => shown(period)).join(", ") || own.join(", "),
         turning.map(({ damping }) => shown(damping)).join(", "),
         chances.length === 0 ? "" : Math.min(...chances).toFixed(3),
       ];
@@ -155,7 +158,12 @@ export function groupFigures(residual: Series, found: readonly Found[]): Figure[
     .filter(({ triples }) => triples.length > 0)
     .slice(0, MOST_DRAWN)
     .flatMap(({ name, component }, i) =>
-      oscillationFigures(`group-${i + 1}`, residual, { name, restored: component }),
+      oscillationFigures(
+        `group-${i + 1}`,
+        residual,
+        { name, line: "group", restored: component },
+        true,
+      ),
     );
 }
 
@@ -167,7 +175,7 @@ export function printGroups(
   out: (line: string) => void,
 ): void {
   for (const [i, step] of steps.entries()) out(`${i + 1}. ${step}`);
-  for (const note of notes) out(`   ${note}`);
+  for (const note of notes) out(`Note: ${note}`);
   const { headings, rows } = groupTable(decomposition, found, test);
   out("");
   out(formatTable(headings, rows, { align: ["left", "left"] }));

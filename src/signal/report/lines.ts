@@ -30,18 +30,24 @@ export function recordFigures(series: Series, trend?: Series): Figure[] {
   const times = timesOf(series);
   const away = trend === undefined ? [] : partsOf(trend);
   return partsOf(series).map((part, i) =>
-    timeFigure(`record${suffix(series, part)}`, `${part.name} as it was read`, series, part.name, [
-      { name: "record", points: pointsOf(times, part.values, series.observed), style: "plain" },
-      ...(away[i] === undefined
-        ? []
-        : [
-            {
-              name: "taken away",
-              points: pointsOf(times, away[i].values),
-              style: "plain" as const,
-            },
-          ]),
-    ]),
+    timeFigure(
+      `record${suffix(series, part)}`,
+      `${part.name}, and what was taken away`,
+      series,
+      part.name,
+      [
+        { name: "record", points: pointsOf(times, part.values, series.observed), style: "plain" },
+        ...(away[i] === undefined
+          ? []
+          : [
+              {
+                name: "taken away",
+                points: pointsOf(times, away[i].values),
+                style: "plain" as const,
+              },
+            ]),
+      ],
+    ),
   );
 }
 
@@ -57,14 +63,25 @@ export function seriesFigures(name: string, title: string, series: Series): Figu
 
 /** An oscillation over the series it was found in. */
 export interface Shown {
-  /** "5.9 years" */
+  /** Above the plot: "5.9 years". */
   readonly name: string;
+  /** Of the line, beside the record: "restored". */
+  readonly line: string;
   readonly restored: Series;
   readonly band?: { readonly low: Series; readonly high: Series };
 }
 
-/** One oscillation with its band, before the record it was found in. */
-export function oscillationFigures(file: string, residual: Series, one: Shown): Figure[] {
+/**
+ * One oscillation with its band.
+ *
+ * @param behind - whether the record it was found in stands behind it, at whose scale it may be small
+ */
+export function oscillationFigures(
+  file: string,
+  residual: Series,
+  one: Shown,
+  behind: boolean,
+): Figure[] {
   const times = timesOf(residual);
   const record = partsOf(residual);
   const [low, high] = [one.band?.low, one.band?.high].map((side) => side && partsOf(side));
@@ -75,12 +92,21 @@ export function oscillationFigures(file: string, residual: Series, one: Shown): 
         : { band: bandOf(times, low[i]?.values, high[i]?.values) };
     const title = residual.im === undefined ? one.name : `${one.name}, ${part.name}`;
     return timeFigure(`${file}${suffix(residual, part)}`, title, residual, part.name, [
-      { name: "restored", points: pointsOf(times, part.values), style: "plain", ...band },
       {
-        name: "record without trend",
-        points: pointsOf(times, record[i]?.values ?? [], residual.observed),
-        style: "faint",
+        name: behind ? one.line : "",
+        points: pointsOf(times, part.values),
+        style: "plain",
+        ...band,
       },
+      ...(behind
+        ? [
+            {
+              name: "record without trend",
+              points: pointsOf(times, record[i]?.values ?? [], residual.observed),
+              style: "faint" as const,
+            },
+          ]
+        : []),
     ]);
   });
 }
@@ -147,6 +173,7 @@ export function ridgeFigures(
           label: `Amplitude of each ridge through time, ${unit}`,
           ...{ width, height, ...x },
           yTitle: valueTitle("amplitude", unit),
+          newest: false,
           lines: lines(
             ({ amplitude, edge }, full, n) => (amplitude[n] ?? 0) / (full ? 1 : (edge[n] ?? 1)),
           ),
@@ -162,6 +189,7 @@ export function ridgeFigures(
           label: `Period of each ridge through time, ${timeUnit}`,
           ...{ width, height, ...x },
           yTitle: `period, ${timeUnit}`,
+          newest: false,
           lines: lines(({ periods }, _, n) => Math.abs(periods[n] ?? Number.NaN)),
         }),
     },
@@ -184,6 +212,7 @@ function timeFigure(
         range: [start, start + (re.length - 1) * step],
         xTitle: timeTitle(timeUnit),
         yTitle: valueTitle(quantity, unit),
+        newest: false,
       }),
   };
 }

@@ -41,6 +41,7 @@ export function singularFigure(
         range: [1, Math.max(2, eigenvalues.length)],
         xTitle: "triple, by falling variance",
         yTitle: `variance, ${square}`,
+        newest: false,
         lines: [own, ...noise],
       }),
   };
