@@ -82,7 +82,7 @@ export function lineChart(chart: LineChart): string {
   ]);
   const log = chart.log === true && values.every((value) => !(value <= LEAST_LOG));
   const range = log ? logRange(values) : paddedRange(values, 0.05);
-  const yTicks = log ? logTicks(range) : niceTicks(range, 4);
+  const yTicks = log ? logTicks(range) : niceTicks(range, chart.height > 280 ? 6 : 4);
   const left = Math.max(...yTicks.map((tick) => textWidth(formatTick(tick)))) + 10;
   const title = log ? `${chart.yTitle}, logarithmic` : chart.yTitle;
   const row = namesWidth(chart.lines) + textWidth(title) > chart.width ? LEGEND_ROW : 0;

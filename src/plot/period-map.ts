@@ -72,8 +72,9 @@ export function periodMap(map: PeriodMap): string {
   };
   const inside = clamped(edges, plot);
   const body = [
-    cells(values, inside, brightest),
+    // Below the cells: rules over them would look like ridges.
     yAxis(plot, y),
+    cells(values, inside, brightest),
     xAxis(plot, x),
     ...(map.edge?.levels ?? []).map((level) => edgeLine(map, level, x, y)),
     ...(map.ridges ?? []).map((ridge) => ridgeLine(ridge, x, y)),

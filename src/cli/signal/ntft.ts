@@ -255,7 +255,7 @@ function partsOf({ residual }: Prepared, senses: readonly Sense[]): ReportPart[]
   const maps = senses.map(({ sign, map, ridges }) =>
     mapFigure(
       sign > 0 ? "map" : "map-retrograde",
-      "Amplitude by time and period",
+      sign > 0 ? "Amplitude by time and period" : "Amplitude by time and retrograde period",
       map,
       ridges.map(({ ridge }) => ridge),
     ),

@@ -103,10 +103,10 @@ function notesOn(record: TimeRecord, column: string, options: RecordOptions): st
     notes.push(
       "The length of day of IERS series contains the zonal tides; --zonal-tides takes them away.",
     );
-  if ((column === "LOD" || column === POLE) && options.excitation.length === 0)
-    notes.push(
-      "Atmosphere and ocean are still in this record: near 6 years they hide about a third of the length of day's oscillation. --excitation takes them away.",
-    );
+  const still = "Atmosphere and ocean are still in this record; --excitation takes them away.";
+  if (column === "LOD" && options.excitation.length === 0)
+    notes.push(`${still} Near 6 years they hide about a third of the oscillation.`);
+  if (column === POLE && options.excitation.length === 0) notes.push(still);
   if (record.gaps.length > 0 && options.gaps === "normalise")
     notes.push(
       `${several(record.gaps.length, "gap")}: nothing was filled in; the transform is divided by the share of its window that was observed.`,

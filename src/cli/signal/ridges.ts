@@ -127,7 +127,7 @@ export function overviewPart(
       return [
         mapFigure(
           sign > 0 ? "map" : "map-retrograde",
-          "Amplitude by time and period",
+          sign > 0 ? "Amplitude by time and period" : "Amplitude by time and retrograde period",
           map,
           shownRidges.map(({ ridge }) => ridge.ridge),
         ),

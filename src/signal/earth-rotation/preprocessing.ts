@@ -82,7 +82,10 @@ function preprocessed(means: Series, trend: DetrendOptions): Preprocessed {
   return { means, ...detrend(means, trend) };
 }
 
-export function chosen<S extends Samples>(samples: S, { from, until }: PreprocessingOptions): Samples {
+export function chosen<S extends Samples>(
+  samples: S,
+  { from, until }: PreprocessingOptions,
+): Samples {
   const kept = [...samples.times.keys()].filter((n) => {
     const time = samples.times[n] ?? 0;
     return time >= (from ?? Number.NEGATIVE_INFINITY) && time < (until ?? Number.POSITIVE_INFINITY);

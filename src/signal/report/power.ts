@@ -42,7 +42,8 @@ export function powerWords(judged: Judged, unit: string, timeUnit: TimeUnit): st
   const power = powerOf(judged);
   const { period, damping, amplitude } = judged;
   const one = timeUnit.slice(0, -1);
-  const name = `${digits(Math.abs(period.value))} ${timeUnit}`;
+  const sense = period.value < 0 ? "retrograde " : "";
+  const name = `${sense}${digits(Math.abs(period.value))} ${timeUnit}`;
   if (!(damping.sd > 0))
     return `${name}: the damping was held at ${digits(damping.value)} per ${one}, so nothing is said of it.${amplitudeWords(power, amplitude, unit)}`;
   const verdict = {
