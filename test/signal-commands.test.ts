@@ -287,6 +287,73 @@ test("gaps are kept as gaps when asked, and told", async () => {
   checkFolder(out, result.files);
 });
 
+test("seconds of a gravimeter are read in hours", async () => {
+  const rows = Array.from({ length: 7200 }, (_, n) => {
+    const hours = n / 60;
+    return `${60 * n},${1.5 * Math.exp(-0.01 * hours) * Math.cos((2 * Math.PI * hours) / 0.341)}`;
+  });
+  const record = file(`seconds,gravity (nm/s²)\n${rows.join("\n")}\n`);
+  const words = [
+    "--time-unit",
+    "hours",
+    "--periods",
+    "0.34",
+    "--draws",
+    "0",
+    "--out",
+    join(FOLDER, "hours"),
+  ];
+  const result = await run("fit", record, ...words);
+  const line = first(result.lines);
+  expect(result.units).toEqual({ value: "nm/s²", time: "hours" });
+  expect(line.period.value).toBeCloseTo(0.341, 6);
+  expect(line.damping.value).toBeCloseTo(0.01, 6);
+  checkFolder(join(FOLDER, "hours"), result.files);
+});
+
+test("excitation is taken away in means over the same months", async () => {
+  const days = Array.from({ length: 7305 }, (_, n) => 44_239 + n);
+  const year = (mjd: number) => (mjd - 44_239) / 365.25;
+  // In ms: ten times as large as the line, which has 2 years.
+  const wind = (mjd: number) => 1.2 * Math.cos((2 * Math.PI * year(mjd)) / 1.7);
+  const line = (mjd: number) => 0.12 * Math.cos((2 * Math.PI * year(mjd)) / 2 + 0.3);
+  const record = file(
+    `mjd,lod_ms\n${days.map((mjd) => `${mjd},${1 + wind(mjd) + line(mjd)}`).join("\n")}\n`,
+  );
+  const momentum = days.map((mjd) => {
+    const [date = ""] = new Date((mjd - 40_587) * 86_400_000).toISOString().split("T");
+    const [none, z] = ["0.0e+00", wind(mjd) / 86_400_000];
+    return `${date.replaceAll("-", " ")} 00 ${mjd}.000 ${none} ${none} ${(0.25 * z).toExponential(12)} ${none} ${none} ${(0.75 * z).toExponential(12)}`;
+  });
+  const atmosphere = file(momentum.join("\n"));
+  const words = ["--monthly", "--periods", "2", "--draws", "0", "--detrend", "0"];
+  const out = ["--out", join(FOLDER, "excitation")];
+  const result = await run(
+    "fit",
+    record,
+    "--column",
+    "lod",
+    ...words,
+    ...out,
+    "--excitation",
+    atmosphere,
+  );
+  // Means over a month of a line of two years: sinc(1/24) = 0.9971.
+  expect(first(result.lines).amplitude.value / 0.12).toBeCloseTo(0.9971, 3);
+  expect(result.steps.at(-2)).toContain("Took the excitation in");
+  const alone = await meshloom(
+    "signal",
+    "fit",
+    record,
+    "--periods",
+    "2",
+    "--excitation",
+    atmosphere,
+  );
+  expect(alone.err).toContain("--excitation goes with monthly means");
+  expect(alone.code).toBe(2);
+});
+
 test("signal without a command lists the four", async () => {
   const { code, err } = await meshloom("signal");
   expect(code).toBe(2);

@@ -53,7 +53,8 @@ export const COMMANDS: CommandList = {
     commands: TOKENIZER_COMMANDS,
   },
   signal: {
-    summary: "Find oscillations in a record of measurements: maps, decompositions, fits, restoration",
+    summary:
+      "Find oscillations in a record of measurements: maps, decompositions, fits, restoration",
     commands: SIGNAL_COMMANDS,
   },
   repro: {

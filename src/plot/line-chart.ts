@@ -85,10 +85,10 @@ export function lineChart(chart: LineChart): string {
   const yTicks = log ? logTicks(range) : niceTicks(range, chart.height > 280 ? 6 : 4);
   const left = Math.max(...yTicks.map((tick) => textWidth(formatTick(tick)))) + 10;
   const title = log ? `${chart.yTitle}, logarithmic` : chart.yTitle;
-  const row = namesWidth(chart.lines) + textWidth(title) > chart.width ? LEGEND_ROW : 0;
+  const down = LEGEND_ROW * namesBelow(chart.lines, chart.width, textWidth(title)).length;
   const plot: Plot = {
-    ...{ left, top: 24 + row, width: chart.width - left - 8 },
-    height: chart.height - 62 - row,
+    ...{ left, top: 24 + down, width: chart.width - left - 8 },
+    height: chart.height - 62 - down,
   };
   const y: Axis = {
     title,
@@ -103,7 +103,7 @@ export function lineChart(chart: LineChart): string {
     (line, i): DrawnLine => ({ line, trend: trendOf(line, log), colour: i % SERIES_COLOURS }),
   );
   const lines = drawn.map((each) => drawLine(each, plot, x, y));
-  const top = legend(drawn, chart, row === 0 ? textWidth(title) : 0, row);
+  const top = legend(drawn, chart, textWidth(title));
   const bands = drawn.map((each) => drawBand(each, plot, x, y));
   const body = [yAxis(plot, y), xAxis(plot, x), ...marks, ...bands, ...lines, top].join("");
   return svg(chart.width, chart.height, chart.label, body);
@@ -225,38 +225,62 @@ function dotsOf(points: readonly Point[], colour: number, x: Axis, y: Axis): str
 
 /** A name's swatch and the room around it. */
 const SWATCH = 34;
-/** Names that would run into the title of the y axis stand in a row below it. */
 const LEGEND_ROW = 16;
 
-function namesWidth(lines: readonly Line[]): number {
-  return lines.reduce((sum, { name }) => sum + (name === "" ? 0 : textWidth(name) + SWATCH), 0);
+function namesWidth(names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + (name === "" ? 0 : textWidth(name) + SWATCH), 0);
+}
+
+/** Names that would run into the title of the y axis stand in rows below it, as many as they need. */
+function namesBelow<L extends { readonly name: string }>(
+  lines: readonly L[],
+  width: number,
+  titleWidth: number,
+): L[][] {
+  const namesOf = (list: readonly L[]) => list.map(({ name }) => name);
+  if (namesWidth(namesOf(lines)) + titleWidth <= width) return [];
+  const rows: L[][] = [[]];
+  for (const line of lines) {
+    const row = rows.at(-1) ?? [];
+    if (row.length > 0 && namesWidth(namesOf([...row, line])) > width) rows.push([line]);
+    else row.push(line);
+  }
+  return rows;
 }
 
 /**
- * Names with the newest value of the drawn line, from the right end of the top line to the left; names
- * alone where the values would run into the title of the y axis, or nobody asks for them.
+ * Names with the newest value of the drawn line, to the right end of the top line; names alone where the values
+ * would run into the title of the y axis, or nobody asks for them.
  */
 function legend(
   all: readonly DrawnLine[],
   { width, newest = true }: LineChart,
   titleWidth: number,
+): string {
+  const named = all.map((each) => ({ ...each, name: each.line.name }));
+  const lines = newest ? named : named.filter(({ name }) => name !== "");
+  const below = namesBelow(lines, width, titleWidth);
+  if (below.length > 0)
+    return below.map((row, i) => legendRow(row, width, LEGEND_ROW * (i + 1))).join("");
+  const whole = lines.map(({ trend, name, ...rest }) => {
+    const last = newest ? trend.findLast(({ value }) => Number.isFinite(value)) : undefined;
+    return { ...rest, name: `${name} ${last === undefined ? "" : formatValue(last.value)}`.trim() };
+  });
+  const fits = namesWidth(whole.map(({ name }) => name)) + titleWidth <= width;
+  return legendRow(fits ? whole : lines, width, 0);
+}
+
+function legendRow(
+  lines: readonly { readonly name: string; readonly colour: number }[],
+  width: number,
   down: number,
 ): string {
-  const lines = newest ? all : all.filter(({ line }) => line.name !== "");
-  const texts = lines.map(({ line, trend }) => {
-    if (!newest) return line.name;
-    const last = trend.findLast(({ value }) => Number.isFinite(value));
-    return `${line.name} ${last === undefined ? "" : formatValue(last.value)}`.trim();
-  });
-  const needed = texts.reduce((sum, text) => sum + textWidth(text) + SWATCH, titleWidth);
   let right = width - 8;
-  const items = lines.toReversed().map(({ line, colour }, i) => {
-    const whole = texts[texts.length - 1 - i] ?? "";
-    const text = needed <= width || line.name === "" ? whole : line.name;
-    const swatch = right - textWidth(text) - 20;
+  const items = lines.toReversed().map(({ name, colour }) => {
+    const swatch = right - textWidth(name) - 20;
     const item =
       `<path class="line s${colour}" d="M${pixel(swatch)} ${7 + down}h14"/>` +
-      `<text class="name" x="${pixel(right)}" y="${11 + down}" text-anchor="end">${escapeText(text)}</text>`;
+      `<text class="name" x="${pixel(right)}" y="${11 + down}" text-anchor="end">${escapeText(name)}</text>`;
     right = swatch - 14;
     return item;
   });

@@ -56,7 +56,8 @@ function cellsOf({ wanted, estimates, drawn }: Asked): string[] {
   ];
 }
 
-function qualityWords(value: number): string {
+/** A line that grows has no Q. */
+export function qualityWords(value: number): string {
   return Number.isFinite(value) ? shown(value) : "none, it grows";
 }
 

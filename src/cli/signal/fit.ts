@@ -15,7 +15,13 @@ import { type Series, spanOf, timesOf } from "../../signal/series.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
 import { drawn, drawsOption } from "./draws.ts";
-import { type Asked, estimateNumbers, estimateTable, verdictsOf } from "./estimates.ts";
+import {
+  type Asked,
+  estimateNumbers,
+  estimateTable,
+  qualityWords,
+  verdictsOf,
+} from "./estimates.ts";
 import { noiseWords, reportOf, settingsOf } from "./head.ts";
 import { KERNEL_OPTIONS, kernelOf } from "./kernel-options.ts";
 import { linesOptions, variantOf } from "./lines-options.ts";
@@ -198,7 +204,9 @@ function arPart(residual: Series, periods: readonly number[]): ReportPart {
     const line = arOf(residual, wanted);
     if (line === undefined) return [];
     const { period, damping, quality, amplitude } = line;
-    return [[wanted, period, damping, quality, amplitude].map(shown)];
+    return [
+      [shown(wanted), shown(period), shown(damping), qualityWords(quality), shown(amplitude)],
+    ];
   });
   const table: ReportTable = {
     title: "",

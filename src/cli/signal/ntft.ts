@@ -285,7 +285,7 @@ function partsOf({ residual }: Prepared, senses: readonly Sense[]): ReportPart[]
 
 function peakRows({ peaks, significance }: Sense): string[][] {
   return peaks.map(({ period, amplitude }, i) => [
-    period.toFixed(2),
+    shown(period),
     shown(amplitude),
     significance?.peaks[i]?.p.toFixed(3) ?? "",
     significance?.peaks[i]?.pAnywhere.toFixed(3) ?? "",
