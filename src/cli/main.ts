@@ -5,6 +5,7 @@ import { DATA_COMMANDS } from "./data/index.ts";
 import { type CommandList, dispatch } from "./dispatch.ts";
 import { type Host, processHost } from "./host.ts";
 import { REPRODUCTIONS } from "./repro/index.ts";
+import { SIGNAL_COMMANDS } from "./signal/index.ts";
 import { TOKENIZER_COMMANDS } from "./tokenizer/index.ts";
 import { versionText } from "./version.ts";
 
@@ -50,6 +51,11 @@ export const COMMANDS: CommandList = {
   tokenizer: {
     summary: "Train a tokenizer, or look at one",
     commands: TOKENIZER_COMMANDS,
+  },
+  signal: {
+    summary:
+      "Find oscillations in a record of measurements: maps, decompositions, fits, restoration",
+    commands: SIGNAL_COMMANDS,
   },
   repro: {
     summary: "Run the claims that are documented, and say whether they hold",

@@ -57,6 +57,8 @@ export interface LineChart {
   readonly xLog?: boolean;
   /** Places along x to mark with a vertical line. */
   readonly marks?: readonly number[];
+  /** Whether names stand with the newest value: true when absent. */
+  readonly newest?: boolean;
 }
 
 interface DrawnLine {
@@ -80,11 +82,16 @@ export function lineChart(chart: LineChart): string {
   ]);
   const log = chart.log === true && values.every((value) => !(value <= LEAST_LOG));
   const range = log ? logRange(values) : paddedRange(values, 0.05);
-  const yTicks = log ? logTicks(range) : niceTicks(range, 4);
+  const yTicks = log ? logTicks(range) : niceTicks(range, chart.height > 280 ? 6 : 4);
   const left = Math.max(...yTicks.map((tick) => textWidth(formatTick(tick)))) + 10;
-  const plot: Plot = { left, top: 24, width: chart.width - left - 8, height: chart.height - 62 };
+  const title = log ? `${chart.yTitle}, logarithmic` : chart.yTitle;
+  const down = LEGEND_ROW * namesBelow(chart.lines, chart.width, textWidth(title)).length;
+  const plot: Plot = {
+    ...{ left, top: 24 + down, width: chart.width - left - 8 },
+    height: chart.height - 62 - down,
+  };
   const y: Axis = {
-    title: log ? `${chart.yTitle}, logarithmic` : chart.yTitle,
+    title,
     ticks: yTicks,
     place: scale(range, plot.top + plot.height, plot.top, log),
   };
@@ -96,7 +103,7 @@ export function lineChart(chart: LineChart): string {
     (line, i): DrawnLine => ({ line, trend: trendOf(line, log), colour: i % SERIES_COLOURS }),
   );
   const lines = drawn.map((each) => drawLine(each, plot, x, y));
-  const top = legend(drawn, chart.width, textWidth(y.title));
+  const top = legend(drawn, chart, textWidth(title));
   const bands = drawn.map((each) => drawBand(each, plot, x, y));
   const body = [yAxis(plot, y), xAxis(plot, x), ...marks, ...bands, ...lines, top].join("");
   return svg(chart.width, chart.height, chart.label, body);
@@ -218,25 +225,62 @@ function dotsOf(points: readonly Point[], colour: number, x: Axis, y: Axis): str
 
 /** A name's swatch and the room around it. */
 const SWATCH = 34;
+const LEGEND_ROW = 16;
+
+function namesWidth(names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + (name === "" ? 0 : textWidth(name) + SWATCH), 0);
+}
+
+/** Names that would run into the title of the y axis stand in rows below it, as many as they need. */
+function namesBelow<L extends { readonly name: string }>(
+  lines: readonly L[],
+  width: number,
+  titleWidth: number,
+): L[][] {
+  const namesOf = (list: readonly L[]) => list.map(({ name }) => name);
+  if (namesWidth(namesOf(lines)) + titleWidth <= width) return [];
+  const rows: L[][] = [[]];
+  for (const line of lines) {
+    const row = rows.at(-1) ?? [];
+    if (row.length > 0 && namesWidth(namesOf([...row, line])) > width) rows.push([line]);
+    else row.push(line);
+  }
+  return rows;
+}
 
 /**
- * Names with the newest value of the drawn line, from the right end of the top line to the left; names
- * alone where the values would run into the title of the y axis.
+ * Names with the newest value of the drawn line, to the right end of the top line; names alone where the values
+ * would run into the title of the y axis, or nobody asks for them.
  */
-function legend(lines: readonly DrawnLine[], width: number, titleWidth: number): string {
-  const texts = lines.map(({ line, trend }) => {
-    const last = trend.findLast(({ value }) => Number.isFinite(value));
-    return `${line.name} ${last === undefined ? "" : formatValue(last.value)}`.trim();
+function legend(
+  all: readonly DrawnLine[],
+  { width, newest = true }: LineChart,
+  titleWidth: number,
+): string {
+  const named = all.map((each) => ({ ...each, name: each.line.name }));
+  const lines = newest ? named : named.filter(({ name }) => name !== "");
+  const below = namesBelow(lines, width, titleWidth);
+  if (below.length > 0)
+    return below.map((row, i) => legendRow(row, width, LEGEND_ROW * (i + 1))).join("");
+  const whole = lines.map(({ trend, name, ...rest }) => {
+    const last = newest ? trend.findLast(({ value }) => Number.isFinite(value)) : undefined;
+    return { ...rest, name: `${name} ${last === undefined ? "" : formatValue(last.value)}`.trim() };
   });
-  const needed = texts.reduce((sum, text) => sum + textWidth(text) + SWATCH, titleWidth);
+  const fits = namesWidth(whole.map(({ name }) => name)) + titleWidth <= width;
+  return legendRow(fits ? whole : lines, width, 0);
+}
+
+function legendRow(
+  lines: readonly { readonly name: string; readonly colour: number }[],
+  width: number,
+  down: number,
+): string {
   let right = width - 8;
-  const items = lines.toReversed().map(({ line, colour }, i) => {
-    const whole = texts[texts.length - 1 - i] ?? "";
-    const text = needed <= width || line.name === "" ? whole : line.name;
-    const swatch = right - textWidth(text) - 20;
+  const items = lines.toReversed().map(({ name, colour }) => {
+    const swatch = right - textWidth(name) - 20;
     const item =
-      `<path class="line s${colour}" d="M${pixel(swatch)} 7h14"/>` +
-      `<text class="name" x="${pixel(right)}" y="11" text-anchor="end">${escapeText(text)}</text>`;
+      `<path class="line s${colour}" d="M${pixel(swatch)} ${7 + down}h14"/>` +
+      `<text class="name" x="${pixel(right)}" y="${11 + down}" text-anchor="end">${escapeText(name)}</text>`;
     right = swatch - 14;
     return item;
   });

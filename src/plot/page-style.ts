@@ -1,15 +1,8 @@
 /** @file The style sheet of pages, light and dark, one column on a phone, printable. */
 
-import { CHART_STYLE } from "./svg.ts";
+import { CHART_STYLE, THEME } from "./svg.ts";
 
-export const PAGE_STYLE: string = `
-:root {
-  color-scheme: light dark;
-  --ground: #f5f6f8; --card: #ffffff; --ink: #1b2430; --muted: #5d6978; --rule: #e3e7ec; --warn: #b3261e;
-}
-@media (prefers-color-scheme: dark) {
-  :root { --ground: #10151c; --card: #182029; --ink: #e6ebf1; --muted: #96a3b3; --rule: #2a3542; --warn: #ff8a80; }
-}
+export const PAGE_STYLE: string = `${THEME}
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 60px; }
@@ -43,8 +36,11 @@ td:last-child { font-variant-numeric: tabular-nums; text-align: right; }
 .grid { overflow-x: auto; }
 .grid th { text-align: right; font-weight: 600; color: var(--muted); padding: 4px 0 4px 20px; vertical-align: bottom; }
 .grid th:first-child { text-align: left; padding-left: 0; }
-.grid td { text-align: right; padding-left: 20px; overflow-wrap: normal; }
+.grid td { text-align: right; padding-left: 20px; overflow-wrap: normal; white-space: nowrap; }
 .grid td:first-child { text-align: left; padding-left: 0; color: var(--ink); }
+.steps { margin: 0; padding-left: 22px; }
+.steps li { padding: 2px 0; overflow-wrap: anywhere; }
+.card + p { margin-top: 12px; }
 .skips td:last-child { text-align: left; }
 .skips td:first-child { width: 108px; }
 footer { margin-top: 36px; color: var(--muted); font-size: 13px; }

@@ -72,10 +72,11 @@ export function periodMap(map: PeriodMap): string {
   };
   const inside = clamped(edges, plot);
   const body = [
-    cells(values, inside, brightest),
+    // Below the cells: rules over them would look like ridges.
     yAxis(plot, y),
+    cells(values, inside, brightest),
     xAxis(plot, x),
-    ...(map.edge?.levels ?? []).map((level) => edgeLine(map, level, x, y)),
+    ...edgeLines(map, x, y),
     ...(map.ridges ?? []).map((ridge) => ridgeLine(ridge, x, y)),
     colourScale(plot, {
       title: map.valueTitle,
@@ -133,25 +134,36 @@ function clamped(edges: { readonly x: number[]; readonly y: number[] }, plot: Pl
   };
 }
 
-/** Where the share passes the level, from the longest period that reaches it down on one side and up on the other. */
-function edgeLine({ edge, times, periods }: PeriodMap, level: number, x: Axis, y: Axis): string {
+/** The lines of all levels, each with its name at the top of its arch, none over another. */
+function edgeLines(map: PeriodMap, x: Axis, y: Axis): string[] {
+  let free = y.place(map.periods.at(-1) ?? 1) + 13;
+  return (map.edge?.levels ?? [])
+    .toSorted((a, b) => a - b)
+    .map((level) => {
+      const sides = sidesOf(map, level);
+      const [longest, from, to] = sides.at(-1) ?? [];
+      if (longest === undefined || from === undefined || to === undefined) return "";
+      const top = Math.max(y.place(longest) - 5, free);
+      free = top + 13;
+      const name = `<text class="on-map" x="${pixel(x.place((from + to) / 2))}" y="${pixel(top)}" text-anchor="middle">${escapeText(`F = ${formatValue(level)}`)}</text>`;
+      const place = (at: number, period: number) =>
+        `${pixel(x.place(at))} ${pixel(y.place(period))}`;
+      const start = sides.map(([period, first]) => place(first, period));
+      const end = sides.map(([period, , last]) => place(last, period)).toReversed();
+      return `<path class="edge" d="M${[...start, ...end].join("L")}"/>${name}`;
+    });
+}
+
+/** First and last time at which the share reaches the level, by rising period, as far as it does. */
+function sidesOf({ edge, times, periods }: PeriodMap, level: number): [number, number, number][] {
   const sides: [number, number, number][] = [];
   for (const [r] of runs(periods.length, MOST_ROWS)) {
-    const period = periods[r] ?? 1;
     const share = Array.from(edge?.share[r] ?? []);
     const first = share.findIndex((value) => value >= level);
     const last = share.findLastIndex((value) => value >= level);
-    if (first >= 0) sides.push([period, times[first] ?? 0, times[last] ?? 0]);
+    if (first >= 0) sides.push([periods[r] ?? 1, times[first] ?? 0, times[last] ?? 0]);
   }
-  if (sides.length === 0) return "";
-  const place = (at: number, period: number) => `${pixel(x.place(at))} ${pixel(y.place(period))}`;
-  const start = sides.map(([period, first]) => place(first, period));
-  const end = sides.map(([period, , last]) => place(last, period)).toReversed();
-  const [, , last] = sides[0] ?? [0, 0, 0];
-  const label =
-    `<text class="on-map" x="${pixel(x.place(last) - 4)}" y="${pixel(y.place(sides[0]?.[0] ?? 1) - 6)}" ` +
-    `text-anchor="end">${escapeText(`F = ${formatValue(level)}`)}</text>`;
-  return `<path class="edge" d="M${[...start, ...end].join("L")}"/>${label}`;
+  return sides;
 }
 
 function ridgeLine(ridge: readonly Point[], x: Axis, y: Axis): string {

@@ -27,6 +27,17 @@ export interface Axis {
 /** How many line colours there are; further lines begin again at the first. */
 export const SERIES_COLOURS: number = 6;
 
+/** The colours of ground, text and rules, light and dark. */
+export const THEME: string = `
+:root {
+  color-scheme: light dark;
+  --ground: #f5f6f8; --card: #ffffff; --ink: #1b2430; --muted: #5d6978; --rule: #e3e7ec; --warn: #b3261e;
+}
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #10151c; --card: #182029; --ink: #e6ebf1; --muted: #96a3b3; --rule: #2a3542; --warn: #ff8a80; }
+}
+`;
+
 /**
  * Line colours after Okabe and Ito, which people with any common colour blindness can tell apart;
  * lighter ones on dark ground.
@@ -72,6 +83,26 @@ export function svg(width: number, height: number, label: string, body: string):
     `<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" ` +
     `aria-label="${escapeText(label)}">${body}</svg>`
   );
+}
+
+/**
+ * A picture as a file of its own, with the colours that a page would give, on the ground of a card.
+ *
+ * @param picture - what {@link svg} made
+ */
+export function alone(picture: string): string {
+  const [, width = "1", height = "1"] = /viewBox="0 0 ([\d.]+) ([\d.]+)"/.exec(picture) ?? [];
+  const air = 12;
+  const [w, h] = [Number(width) + 2 * air, Number(height) + 2 * air];
+  const head =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" ` +
+    `viewBox="${-air} ${-air} ${w} ${h}" class="chart"`;
+  const ground = `<rect x="${-air}" y="${-air}" width="${w}" height="${h}" fill="var(--card)"/>`;
+  const start = picture.replace(/<svg class="chart" viewBox="[^"]*"([^>]*)>/, (_, rest: string) => {
+    const style = `<style>${THEME}${CHART_STYLE}</style>`;
+    return `${head}${rest}>${style}${ground}`;
+  });
+  return `${start}\n`;
 }
 
 /** At most one decimal: finer is invisible and makes files large. */

@@ -82,7 +82,10 @@ function preprocessed(means: Series, trend: DetrendOptions): Preprocessed {
   return { means, ...detrend(means, trend) };
 }
 
-function chosen<S extends Samples>(samples: S, { from, until }: PreprocessingOptions): Samples {
+export function chosen<S extends Samples>(
+  samples: S,
+  { from, until }: PreprocessingOptions,
+): Samples {
   const kept = [...samples.times.keys()].filter((n) => {
     const time = samples.times[n] ?? 0;
     return time >= (from ?? Number.NEGATIVE_INFINITY) && time < (until ?? Number.POSITIVE_INFINITY);
@@ -98,7 +101,7 @@ function chosen<S extends Samples>(samples: S, { from, until }: PreprocessingOpt
 /** Twelfths of Julian years from 1962. */
 const MONTHS = { origin: 1962, width: 1 / 12 } as const;
 
-function monthly(
+export function monthly(
   days: Samples,
   excited: readonly Samples[],
   { minimumDays = 25 }: PreprocessingOptions,
