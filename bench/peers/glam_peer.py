@@ -1,7 +1,8 @@
 """A GLaM in PyTorch on CPU, as a PyTorch user would write it: the twin of `src/models/glam`.
 
 It starts from the same weights and takes the same batches as our own run, so its losses must be ours.
-Requests: `load`, `train` (`count` steps on), `evaluate` (held-out batches by the deployed rule), `quit`.
+Requests: `load`, `train` (`count` steps on), `resume` (from our whole state at `path`, whose optimiser's tensors are
+numbered as the weights in `names`), `evaluate` (held-out batches by the deployed rule), `quit`.
 
 The config file has `model`, `training` (as in a run's config.json), `weights` (a safetensors file of the
 initial parameters), `batches` (int32 `tokens`, `targets` of `[steps, batch, pos]`), `held` (the same for
@@ -47,6 +48,17 @@ class Adafactor:
         if len(order) < 2 or shape[order[0]] < self.factor_from:
             return None
         return order  # row, column
+
+    def resume(self, name, shape, tensors, at):
+        axes = self.axes(shape)
+        if axes is None:
+            self.states[name] = {"full": tensors[f"{at}/full"]}
+        else:
+            row, column = axes  # means over the column axis and over the row axis
+            self.states[name] = {
+                "row": tensors[f"{at}/row"].unsqueeze(column),
+                "column": tensors[f"{at}/column"].unsqueeze(row),
+            }
 
     def update(self, name, parameter, gradient, step, rate):
         state = self.states[name]
@@ -230,6 +242,15 @@ class Twin:
         return cross.item()
 
     @torch.no_grad()
+    def resume(self, path, names):
+        state = {name: torch.from_numpy(value).clone() for name, value in read_safetensors(path).items()}
+        for number, name in enumerate(names):
+            self.weights[name].copy_(state[f"params/{name}"])
+            self.optimizer.resume(name, self.weights[name].shape, state, f"optimizer/{number}")
+        self.thresholds = [state.get(f"extra/{i}/threshold", old) for i, old in enumerate(self.thresholds)]
+        self.at = int(state["step"])
+
+    @torch.no_grad()
     def evaluate(self):
         nats = count = 0
         for tokens, targets in zip(self.held["tokens"], self.held["targets"]):
@@ -251,6 +272,9 @@ class Peer:
                 start = time.perf_counter()
                 losses = [self.twin.step() for _ in range(request["count"])]
                 return {"losses": losses, "seconds": time.perf_counter() - start}
+            case "resume":
+                self.twin.resume(request["path"], request["names"])
+                return {"ok": True}
             case "evaluate":
                 return self.twin.evaluate()
             case other:

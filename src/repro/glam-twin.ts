@@ -1,6 +1,9 @@
 /**
  * @file A GLaM beside its twin in PyTorch: the same weights, the same batches, turn by turn. Their losses
  * must be the same curve, and their speeds can be compared.
+ *
+ * Two runs in float32 part in the end, whatever their arithmetic: which token an expert takes turns on the last bit
+ * of a score. So the twin goes on from our whole state (weights, optimiser, router) every so many steps.
  */
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -38,6 +41,8 @@ export interface Twin {
   readonly initial: TrainState;
   /** Makes the next steps. */
   train(count: number): Promise<{ readonly losses: readonly number[]; readonly seconds: number }>;
+  /** Goes on from a state of ours: weights, optimiser, routers, and the number of steps. */
+  resume(state: TrainState): Promise<void>;
   /** Nats per token on the held-out batches, by the rule that sampling uses. */
   evaluate(): Promise<number>;
   stop(): Promise<void>;
@@ -63,6 +68,14 @@ export async function openTwin(inputs: TwinInputs): Promise<Twin> {
       version,
       initial,
       train: (count) => peer.ask({ do: "train", count }),
+      async resume(state) {
+        const path = join(folder, "state.safetensors");
+        const tensors = tensorsOf(state).filter(({ name }) => name !== "key");
+        await writeFile(path, encodeSafetensors(tensors, {}));
+        // The optimiser's tensors are numbered as the weights are listed.
+        const names = tensorsOf(state.params as object).map(({ name }) => name);
+        await peer.ask({ do: "resume", path, names });
+      },
       async evaluate() {
         const { nats, count } = await peer.ask<{ nats: number; count: number }>({ do: "evaluate" });
         return nats / count;
@@ -83,6 +96,8 @@ export async function openTwin(inputs: TwinInputs): Promise<Twin> {
 }
 
 export interface TwinOptions extends TwinInputs {
+  /** Steps after which the twin goes on from our state; a multiple of 5, or 0 for never. */
+  readonly restartEvery: number;
   /** Called after every turn with the losses of its last step. */
   onTurn(step: number, ours: number, theirs: number): void;
 }
@@ -102,7 +117,7 @@ export interface TwinResult {
 }
 
 /** Steps that one side makes before it is the other's turn. */
-const STEPS_PER_TURN = 5;
+export const STEPS_PER_TURN = 5;
 
 /**
  * Trains both, turn by turn.
@@ -110,7 +125,7 @@ const STEPS_PER_TURN = 5;
  * @throws ConfigError as `openTwin`
  */
 export async function trainTwins(options: TwinOptions): Promise<TwinResult> {
-  const { model, batches, held } = options;
+  const { model, batches, held, restartEvery } = options;
   const own = engineOf(options);
   const twin = await openTwin(options);
   try {
@@ -123,6 +138,7 @@ export async function trainTwins(options: TwinOptions): Promise<TwinResult> {
     const ours = { losses: [] as number[], secondsPerStep: [] as number[] };
     const theirs = { losses: [] as number[], secondsPerStep: [] as number[] };
     for (let at = 0; at < batches.length; at += STEPS_PER_TURN) {
+      if (at > 0 && restartEvery > 0 && at % restartEvery === 0) await twin.resume(state);
       const turn = batches.slice(at, at + STEPS_PER_TURN);
       for (const batch of turn) {
         const started = performance.now();

@@ -5,7 +5,7 @@ import { ConfigError } from "../../core/errors.ts";
 import { median } from "../../core/statistics.ts";
 import { openTrainingData } from "../../data/training-data.ts";
 import { createOnnxEngine } from "../../engines/onnx/onnx.ts";
-import { trainTwins } from "../../repro/glam-twin.ts";
+import { STEPS_PER_TURN, trainTwins } from "../../repro/glam-twin.ts";
 import { familyOf } from "../../train/families.ts";
 import { resolveConfig } from "../../train/run-config.ts";
 import { tokenizerOfRun } from "../../train/run-tokenizer.ts";
@@ -35,12 +35,26 @@ export const command: Command = defineCommand({
       help: "router of both sides",
     },
     steps: { type: "int", default: 200, min: 1, help: "steps that both make" },
+    restartEvery: {
+      type: "int",
+      default: 20,
+      min: 0,
+      unit: "steps",
+      help: "after which the twin goes on from our state, since routing parts any two runs in float32; 0 for never",
+    },
     seed: { type: "int", default: 0, min: 0, help: "fixes weights and data order" },
     threads: { type: "int", default: 2, min: 1, help: "threads of each side" },
   },
   examples: ["meshloom repro glam-twin --python .venv/bin/python --steps 200"],
 
-  async run({ python, preset, data: named, router, steps, seed, threads }, context) {
+  async run({ python, preset, data: named, router, steps, restartEvery, seed, threads }, context) {
+    if (restartEvery % STEPS_PER_TURN !== 0) {
+      throw new ConfigError(
+        "CONFIG-01",
+        `repro glam-twin: --restart-every ${restartEvery} is no multiple of ${STEPS_PER_TURN}.`,
+        [["fix", `both sides make ${STEPS_PER_TURN} steps in turn: give a multiple of it, or 0`]],
+      );
+    }
     if (python === undefined) {
       throw new ConfigError("CONFIG-01", "repro glam-twin: needs a Python with PyTorch.", [
         ["fix", "--python .venv/bin/python, with bench/peers/requirements.txt installed"],
@@ -75,7 +89,7 @@ export const command: Command = defineCommand({
         now: () => performance.now(),
       });
       const { ours, theirs } = await trainTwins({
-        ...{ model, seed, python, threads, engine: await createOnnxEngine() },
+        ...{ model, seed, python, threads, restartEvery, engine: await createOnnxEngine() },
         batches: Array.from({ length: steps }, (_, step) => opened.batches.train(step)),
         held: [...opened.batches.validation()],
         onTurn: (step, own, other) =>
@@ -88,7 +102,7 @@ export const command: Command = defineCommand({
       const held = Number.isFinite(largest) && largest < SAME;
       const speed = median(theirs.secondsPerStep) / median(ours.secondsPerStep);
       const result = {
-        ...{ preset, router, steps, seed, threads, largest, held, speed },
+        ...{ preset, router, steps, restartEvery, seed, threads, largest, held, speed },
         heldOut: { ours: ours.heldOut, pytorch: theirs.heldOut },
         ...{ torch: theirs.version, cpu: cpus()[0]?.model ?? "unknown" },
         losses: { ours: ours.losses, pytorch: theirs.losses },
@@ -97,7 +111,7 @@ export const command: Command = defineCommand({
       context.out(
         context.json
           ? JSON.stringify(result)
-          : `${preset}, ${router}, ${steps} steps: largest difference of two losses ${largest.toExponential(1)} nats per token (${held ? "below" : "NOT below"} ${SAME}); ` +
+          : `${preset}, ${router}, ${steps} steps${restartEvery === 0 ? "" : `, every ${restartEvery} from one state`}: largest difference of two losses ${largest.toExponential(1)} nats per token (${held ? "below" : "NOT below"} ${SAME}); ` +
               `held-out ${ours.heldOut.toFixed(6)} and ${theirs.heldOut.toFixed(6)}; ` +
               `PyTorch ${theirs.version} takes ${speed.toFixed(2)} times as long a step, ${result.cpu}`,
       );
