@@ -5,7 +5,7 @@
  */
 
 import { lineChart } from "../../src/plot/line-chart.ts";
-import { REPORT_STYLE } from "../../src/train/report/style.ts";
+import { PAGE_STYLE } from "../../src/plot/page-style.ts";
 import { escapeText } from "../../src/plot/svg.ts";
 import type { Attempt } from "./sort.ts";
 import type { Order, Report } from "./worker.ts";
@@ -151,7 +151,7 @@ function again(): string {
   ].join("");
 }
 
-document.head.append(Object.assign(document.createElement("style"), { textContent: REPORT_STYLE }));
+document.head.append(Object.assign(document.createElement("style"), { textContent: PAGE_STYLE }));
 draw();
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 worker.addEventListener("message", ({ data }: MessageEvent<Report>) => take(data));

@@ -10,7 +10,7 @@ import { detrend } from "./detrend.ts";
 import { normalQuantile } from "./fit/confidence.ts";
 import { type Estimate, qualityOf } from "./fit/damped-lines.ts";
 import { fitRedNoise, type RedNoise, redNoise } from "./noise.ts";
-import { robustSd, spreadAbout } from "./quantiles.ts";
+import { intervalOf, robustSd, spreadAbout } from "./quantiles.ts";
 import { random } from "./random.ts";
 import { type Restoration, type RestoreOptions, restore, restorer } from "./restore.ts";
 import { type Series, spanOf, withValues } from "./series.ts";
@@ -62,7 +62,8 @@ export interface Uncertainty {
  * Restores, then tells how far off that may be.
  *
  * Each draw is the trend, the fitted lines and AR(1) noise; restored by the same options; sd = 1.4826 · median
- * deviation, of parameters about their median, of the restored series about the line that was put in.
+ * deviation, of parameters about their median, of the restored series about the line that was put in. Intervals of
+ * parameters are quantiles of how far the draws landed from it: amplitudes have tails that a normal law has not.
  *
  * @throws SignalError as `restore`; the reason of the abort signal
  */
@@ -100,8 +101,10 @@ export function uncertainty(series: Series, options: UncertaintyOptions): Uncert
   const restorations = found.map((each, i): UncertainRestoration => {
     const drawn = lines[i] ?? { frequency: [], damping: [], amplitude: [], phase: [] };
     const estimate = (value: number | undefined, values: readonly number[]): Estimate => {
-      const [middle, sd] = [value ?? Number.NaN, robustSd(values)];
-      return { value: middle, sd, interval: [middle - wide * sd, middle + wide * sd] };
+      const found = value ?? Number.NaN;
+      const deviations = values.map((drawn) => drawn - found);
+      const interval = intervalOf(found, deviations, { confidence, wide });
+      return { value: found, sd: robustSd(values), interval };
     };
     const { line } = each;
     const frequency = estimate(line?.frequency.value, drawn.frequency);

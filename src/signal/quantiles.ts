@@ -25,6 +25,26 @@ export function quantile(values: ArrayLike<number>, share: number): number {
   return a + (place - low) * (b - a);
 }
 
+/**
+ * Where an estimate's truth lies, from draws of how far the chain lands from what was put in: estimate less the
+ * deviations' quantiles, each at p(n + 1) of the ordered ones, so that a share of just 1 − confidence is outside,
+ * whatever the distribution. Of too few draws for that, `wide` robust standard deviations to both sides.
+ */
+export function intervalOf(
+  estimate: number,
+  deviations: readonly number[],
+  { confidence, wide }: { readonly confidence: number; readonly wide: number },
+): readonly [low: number, high: number] {
+  const count = deviations.length;
+  const place = ((1 - confidence) / 2) * (count + 1) - 1;
+  if (!(place >= 0)) {
+    const reach = wide * robustSd(deviations);
+    return [estimate - reach, estimate + reach];
+  }
+  const share = place / (count - 1);
+  return [estimate - quantile(deviations, 1 - share), estimate - quantile(deviations, share)];
+}
+
 /** Probability of such a value or a larger one by chance, (1 + how many draws reach it)/(1 + draws): never 0. */
 export function chance(draws: ArrayLike<number>, value: number): number {
   let reached = 1;
