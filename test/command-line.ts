@@ -37,7 +37,8 @@ export async function meshloom(...words: readonly string[]): Promise<Ended> {
     exit: (code) => {
       throw new Error(`the command line wants to exit with ${code}`);
     },
-    onStop: () => () => {},
+    onSignal: () => () => {},
+    onClosed: () => () => {},
   };
   const code = await main(words, host);
   return { code, out: out.join(""), err: withoutSlowNotes(err.join("")) };

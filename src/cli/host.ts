@@ -1,8 +1,5 @@
 /** @file The process as the command line uses it: streams, terminal, signals. Tests bring their own. */
 
-/** Why the program should stop: a person or the system asks, or nobody reads stdout any more. */
-export type StopCause = "signal" | "closed";
-
 /** The process, as far as the command line touches it. */
 export interface Host {
   /** Writes raw text to stdout. */
@@ -19,8 +16,13 @@ export interface Host {
   readonly now: () => number;
   /** Ends the process now. */
   readonly exit: (code: number) => void;
-  /** Calls the listener at every request to stop; the function returned ends that. */
-  readonly onStop: (listener: (cause: StopCause) => void) => () => void;
+  /**
+   * Calls the listener whenever a person or the system asks to stop; the function returned ends that. As long as
+   * nobody listens, the system ends the process, which no loop can keep from it.
+   */
+  readonly onSignal: (listener: () => void) => () => void;
+  /** Calls the listener when nobody reads stdout any more; the function returned ends that. */
+  readonly onClosed: (listener: () => void) => () => void;
 }
 
 // A closed terminal (SIGHUP) is no reason to lose what was trained since the last checkpoint.
@@ -43,15 +45,15 @@ export function processHost(): Host {
     env,
     now: () => performance.now(),
     exit: (code) => process.exit(code),
-    onStop: (listener) => {
-      const onSignal = (): void => listener("signal");
-      const onClosed = (): void => listener("closed");
-      for (const name of SIGNALS) process.on(name, onSignal);
-      closed.addEventListener("abort", onClosed);
+    onSignal: (listener) => {
+      for (const name of SIGNALS) process.on(name, listener);
       return () => {
-        for (const name of SIGNALS) process.off(name, onSignal);
-        closed.removeEventListener("abort", onClosed);
+        for (const name of SIGNALS) process.off(name, listener);
       };
+    },
+    onClosed: (listener) => {
+      closed.addEventListener("abort", listener);
+      return () => closed.removeEventListener("abort", listener);
     },
   };
 }

@@ -1,6 +1,12 @@
-/** @file Ctrl-C: the first asks a command to save and return, the second ends it at once. */
+/**
+ * @file Ctrl-C: the first asks a command that heeds it to save and return, the second ends it at once. A command that
+ * does not is ended by the system: it may be in a long loop, where no listener of ours would be called.
+ */
 
-import type { Host, StopCause } from "./host.ts";
+import type { Host } from "./host.ts";
+
+/** Why the program should stop: a person or the system asks, or nobody reads stdout any more. */
+type StopCause = "signal" | "closed";
 
 /** What a command and its dispatcher know of requests to stop. */
 export interface Interruption {
@@ -24,30 +30,33 @@ export function createInterruption(host: Host, notice: (line: string) => void): 
   const controller = new AbortController();
   let heeded = false;
   let first: { readonly cause: StopCause; readonly time: number } | undefined;
-  const codeOf = (cause: StopCause): number => (cause === "closed" ? 0 : EXIT_INTERRUPTED);
 
-  const end = host.onStop((cause) => {
-    if (!heeded) return host.exit(codeOf(cause));
+  const stop = (cause: StopCause): void => {
+    first ??= { cause, time: host.now() };
+    controller.abort();
+  };
+  const ends = [host.onClosed(() => (heeded ? stop("closed") : host.exit(0)))];
+  const onSignal = (): void => {
     if (first === undefined) {
-      first = { cause, time: host.now() };
-      if (cause === "signal") notice("stopping; press Ctrl-C again to quit at once");
-      controller.abort();
-    } else if (cause === "signal" && host.now() - first.time > SAME_PRESS_MS) {
-      host.exit(EXIT_INTERRUPTED);
-    }
-  });
+      notice("stopping; press Ctrl-C again to quit at once");
+      stop("signal");
+    } else if (host.now() - first.time > SAME_PRESS_MS) host.exit(EXIT_INTERRUPTED);
+  };
 
   return {
     takeSignal() {
+      if (!heeded) ends.push(host.onSignal(onSignal));
       heeded = true;
       return controller.signal;
     },
-    exitCode: () => codeOf(first?.cause ?? "signal"),
+    exitCode: () => (first?.cause === "closed" ? 0 : EXIT_INTERRUPTED),
     caused(error) {
       if (!controller.signal.aborted) return false;
       if (error === controller.signal.reason) return true;
       return error instanceof Error && error.name === "AbortError";
     },
-    end,
+    end: () => {
+      for (const end of ends) end();
+    },
   };
 }

@@ -21,6 +21,7 @@ function chartOf(change: Partial<LineChart>): string {
     yTitle: "nats",
     range: [0, 4],
     lines: [],
+    newest: true,
     ...change,
   });
 }
@@ -31,7 +32,7 @@ describe("ticks", () => {
     expect(niceTicks([0.05, 0.62], 4)).toEqual([0.2, 0.4, 0.6]);
     expect(niceTicks([-3, 3], 4)).toEqual([-2, 0, 2]);
     expect(logTicks([0.5, 30])).toEqual([0.5, 1, 2, 5, 10, 20]);
-    expect(logTicks([2.1, 4.6])).toEqual([3, 4]);
+    expect(logTicks([2.1, 4.6])).toEqual([2.5, 3, 3.5, 4, 4.5]);
     expect(logTicks([1e-8, 1e4])).toEqual([1e-8, 1e-6, 1e-4, 1e-2, 1, 100, 1e4]);
   });
 

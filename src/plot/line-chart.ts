@@ -57,7 +57,7 @@ export interface LineChart {
   readonly xLog?: boolean;
   /** Places along x to mark with a vertical line. */
   readonly marks?: readonly number[];
-  /** Whether names stand with the newest value: true when absent. */
+  /** Names stand with the newest value of their line. */
   readonly newest?: boolean;
 }
 
@@ -254,7 +254,7 @@ function namesBelow<L extends { readonly name: string }>(
  */
 function legend(
   all: readonly DrawnLine[],
-  { width, newest = true }: LineChart,
+  { width, newest = false }: LineChart,
   titleWidth: number,
 ): string {
   const named = all.map((each) => ({ ...each, name: each.line.name }));

@@ -47,7 +47,7 @@ const MOST_ROWS = 120;
 export function periodMap(map: PeriodMap): string {
   const { times, periods, width, height } = map;
   const yRange: Range = [periods[0] ?? 1, Math.max(periods.at(-1) ?? 2, (periods[0] ?? 1) * 1.01)];
-  const yTicks = periodTicks(yRange);
+  const yTicks = logTicks(yRange);
   const left = Math.max(...yTicks.map((tick) => textWidth(formatTick(tick)))) + 10;
   const plot: Plot = { left, top: 24, width: width - left - 72, height: height - 62 };
   const xRange: Range = [times[0] ?? 0, Math.max(times.at(-1) ?? 1, (times[0] ?? 0) + 1e-9)];
@@ -85,11 +85,6 @@ export function periodMap(map: PeriodMap): string {
     }),
   ].join("");
   return svg(width, height, map.label, body);
-}
-
-/** Powers of ten with their 2 and 5 leave most periods of a narrow band without a number. */
-function periodTicks(range: Range): number[] {
-  return range[1] / range[0] > 20 ? logTicks(range) : niceTicks(range, 6);
 }
 
 type Run = readonly [from: number, to: number];

@@ -20,8 +20,12 @@ export function niceTicks([low, high]: Range, about: number): number[] {
   return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-/** Powers of ten within the range, with 2 and 5 times them when there are few. */
+/** From here on powers of ten, with their 2 and 5, are enough numbers for an axis. */
+const WIDE = 20;
+
+/** Ticks of a logarithmic axis: powers of ten within the range, with 2 and 5 times them when there are few; even steps in a narrow range, which would have only one or two of those. */
 export function logTicks([low, high]: Range): number[] {
+  if (high / low < WIDE) return niceTicks([low, high], 6);
   const first = Math.floor(Math.log10(low));
   const last = Math.ceil(Math.log10(high));
   const every = Math.max(1, Math.ceil((last - first) / 6));
@@ -33,9 +37,7 @@ export function logTicks([low, high]: Range): number[] {
       ticks.push(power < 0 ? factor / 10 ** -power : factor * 10 ** power);
     }
   }
-  const within = ticks.filter((tick) => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9));
-  // A narrow range can miss them all; even steps are better than a bare axis.
-  return within.length >= 2 ? within : niceTicks([low, high], 4);
+  return ticks.filter((tick) => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9));
 }
 
 /** The range of finite values with some air; a single value gets a range around it. */

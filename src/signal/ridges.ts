@@ -7,6 +7,7 @@
  */
 
 import { SignalError } from "../core/errors.ts";
+import { cheapestPath } from "./cheapest-path.ts";
 import { scaleOf } from "./kernel.ts";
 import type { TimeFrequencyMap } from "./ntft.ts";
 import { type Point, vertex } from "./parabola.ts";
@@ -83,7 +84,7 @@ export interface RidgeOptions {
   readonly penalty?: number;
 }
 
-/** One value per time of the map; NaN where the map has none. */
+/** One value per time of the map; NaN where the map has none, and where the path runs along its border. */
 export interface Ridge {
   readonly periods: Float64Array;
   /** |Ψ| on the ridge, twice that for a real series. */
@@ -101,6 +102,9 @@ const TAKEN = 700;
 
 /**
  * Follows the strongest ridges through time, each clear of those before it.
+ *
+ * Along the shortest or the longest period of the map amplitudes rise beyond it, which is no ridge: a path that lies
+ * there most of the time is left out, so that there can be fewer than were asked for.
  *
  * @throws SignalError for periods of both signs, for doubled ones, and for fewer than three
  */
@@ -121,83 +125,21 @@ export function ridges(map: TimeFrequencyMap, options: RidgeOptions = {}): Ridge
   const costs = amplitudes.map((row) =>
     row.map((size) => (Number.isNaN(size) ? 0 : -share * Math.log(Math.max(least, size)))),
   );
-  return Array.from({ length: count }, () => {
+  const found: Ridge[] = [];
+  // Each border can take one path.
+  for (let paths = 0; paths < count + 2 && found.length < count; paths++) {
     const path = cheapestPath(costs, logs, stiffness);
-    const ridge = ridgeAlong(map, amplitudes, { order, logs, side }, path, relative);
+    const onBorder = path.filter((at) => at === 0 || at === logs.length - 1).length;
+    if (onBorder <= path.length / 2)
+      found.push(ridgeAlong(map, amplitudes, { order, logs, side }, path, relative));
     costs.forEach((row, at) => {
       path.forEach((taken, n) => {
         if (Math.abs((logs[at] ?? 0) - (logs[taken] ?? 0)) < GUARD * relative)
           row[n] = share * TAKEN;
       });
     });
-    return ridge;
-  });
-}
-
-/** Index of the period at each time, by dynamic programming. */
-function cheapestPath(
-  costs: readonly Float64Array[],
-  places: Float64Array,
-  stiffness: number,
-): Int32Array {
-  const times = costs[0]?.length ?? 0;
-  const origins: Int32Array[] = [];
-  let best = Float64Array.from(costs, (row) => row[0] ?? 0);
-  for (let n = 1; n < times; n++) {
-    const { least, from } = cheapestMoves(best, places, stiffness);
-    origins.push(from);
-    best = least.map((cost, at) => cost + (costs[at]?.[n] ?? 0));
   }
-  const path = new Int32Array(times);
-  path[times - 1] = best.indexOf(Math.min(...best));
-  for (let n = times - 1; n > 0; n--) path[n - 1] = origins[n - 1]?.[path[n] ?? 0] ?? 0;
-  return path;
-}
-
-/**
- * min_j best_j + stiffness·(x_i − x_j)² for all i at once, as the lower envelope of parabolas (Felzenszwalb and
- * Huttenlocher 2012).
- *
- * @param places ascending
- */
-function cheapestMoves(
-  best: Float64Array,
-  places: Float64Array,
-  stiffness: number,
-): { least: Float64Array; from: Int32Array } {
-  const count = places.length;
-  const at = (list: Float64Array, i: number) => list[i] ?? 0;
-  const hull = new Int32Array(count);
-  const starts = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
-  let top = 0;
-  const height = (j: number) => at(best, j) + stiffness * at(places, j) ** 2;
-  for (let j = 1; j < count; j++) {
-    const meets = () => {
-      const other = hull[top] ?? 0;
-      const apart = 2 * stiffness * (at(places, j) - at(places, other));
-      // Without stiffness a move is free: the cheaper of the two holds everywhere.
-      if (apart > 0) return (height(j) - height(other)) / apart;
-      return height(j) < height(other) ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-    };
-    let start = meets();
-    while (top > 0 && start <= at(starts, top)) {
-      top--;
-      start = meets();
-    }
-    if (start === Number.NEGATIVE_INFINITY) top = -1;
-    top++;
-    hull[top] = j;
-    starts[top] = start;
-  }
-  const last = top;
-  const [least, from] = [new Float64Array(count), new Int32Array(count)];
-  for (let i = 0, piece = 0; i < count; i++) {
-    while (piece < last && at(starts, piece + 1) < at(places, i)) piece++;
-    const j = hull[piece] ?? 0;
-    from[i] = j;
-    least[i] = at(best, j) + stiffness * (at(places, i) - at(places, j)) ** 2;
-  }
-  return { least, from };
+  return found;
 }
 
 /** Values on the local maximum beside the path, if it is within half a relative width. */
@@ -209,7 +151,7 @@ function ridgeAlong(
   relative: number,
 ): Ridge {
   const factor = map.series.im === undefined ? 2 : 1;
-  const column = () => new Float64Array(path.length);
+  const column = () => new Float64Array(path.length).fill(Number.NaN);
   const [periods, amplitude, phase, edge] = [column(), column(), column(), column()];
   path.forEach((start, n) => {
     const size = (at: number) => amplitudes[at]?.[n] ?? Number.NEGATIVE_INFINITY;
@@ -221,14 +163,15 @@ function ridgeAlong(
       at = next;
     }
     const point = (i: number): Point => ({ x: logs[i] ?? 0, y: Math.log(size(i)) });
-    const inside = at > 0 && at < logs.length - 1;
-    const peak = inside && size(at) >= size(at - 1) && size(at) >= size(at + 1);
-    const top = peak ? vertex(point(at - 1), point(at), point(at + 1)) : point(at);
     const row = order[at] ?? 0;
-    periods[n] = Number.isNaN(top.y) ? Number.NaN : side * Math.exp(top.x);
+    edge[n] = map.edge[row]?.[n] ?? 0;
+    if (at === 0 || at === logs.length - 1) return;
+    const peak = size(at) >= size(at - 1) && size(at) >= size(at + 1);
+    const top = peak ? vertex(point(at - 1), point(at), point(at + 1)) : point(at);
+    if (Number.isNaN(top.y)) return;
+    periods[n] = side * Math.exp(top.x);
     amplitude[n] = factor * Math.exp(top.y);
     phase[n] = Math.atan2(map.im[row]?.[n] ?? 0, map.re[row]?.[n] ?? 0);
-    edge[n] = map.edge[row]?.[n] ?? 0;
   });
   return { periods, amplitude, phase, edge };
 }

@@ -140,4 +140,14 @@ describe("SIGINT", () => {
     expect((await startMeshloom(again(out)).ended).code).toBe(0);
     await expectSameAsWhole(out);
   });
+
+  it("ends a long loop of draws at once, with nothing written", async () => {
+    const out = join(base, "draws");
+    const session = startMeshloom(["repro", "length-of-day", "--draws", "20000", "--out", out]);
+    await session.until((text) => text.includes("draws/s"));
+    session.child.kill("SIGINT");
+    await session.ended;
+    expect(session.child.signalCode).toBe("SIGINT");
+    expect(existsSync(out)).toBe(false);
+  });
 });

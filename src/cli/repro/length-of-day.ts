@@ -13,6 +13,7 @@ import {
 } from "../../repro/length-of-day/reproduce.ts";
 import { openRecord } from "../../signal/records/open.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { createProgress, type Progress } from "../progress.ts";
 import { formatTable } from "../table.ts";
 
 export const command: Command = defineCommand({
@@ -55,21 +56,27 @@ export const command: Command = defineCommand({
   examples: ["meshloom repro length-of-day --json", "meshloom repro length-of-day --draws 50"],
 
   async run({ record, out, excitation, gravity, ...options }, context) {
-    const { signal, log } = context;
+    const { log } = context;
     const path = record ?? join(dataFolder(), "iers", "c04-daily.csv.gz");
     const there = record !== undefined || existsSync(path);
     if (!there)
       log(`no record at ${path}: simulations only; give one, or run: meshloom data fetch iers`);
-    let last = "";
+    let [last, progress] = ["", undefined as Progress | undefined];
     const result = reproduceLengthOfDay({
       ...options,
       record: there ? await openRecord(path) : undefined,
       excitation: await Promise.all(excitation.map((file) => openRecord(file))),
       gravity: gravity === undefined ? undefined : await openRecord(gravity),
-      signal,
       onProgress(what, done, total) {
-        if (what !== last) log(`${what}: ${total} draws`);
+        if (what !== last) {
+          log(what);
+          progress = createProgress({
+            ...{ total, unit: "draws", interactive: context.interactive },
+            ...{ write: context.write, now: () => performance.now() },
+          });
+        }
         last = done === total ? "" : what;
+        progress?.update(done);
       },
     });
     await mkdir(out, { recursive: true });

@@ -38,31 +38,11 @@ export function bandOf(series: Series, { sigma = 10 }: KernelOptions): [number, 
   return [1.001 * shortestPeriod(series.step, sigma), 0.999 * longest];
 }
 
-/**
- * The strongest ridges of a map, by period. A path along the longest or shortest period is no ridge: amplitudes
- * rise beyond it.
- */
+/** The strongest ridges of a map, by period. */
 export function namedRidges(map: TimeFrequencyMap, count: number): NamedRidge[] {
-  const sizes = map.periods.map(Math.abs);
-  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
-  const inside = (period: number) =>
-    Math.abs(period) > least * (1 + 1e-9) && Math.abs(period) < most * (1 - 1e-9);
-  return ridges(map, { count: count + 2 })
-    .filter(({ periods }) => periods.filter(inside).length > periods.length / 2)
-    .slice(0, count)
-    .map((ridge) => named(map, withoutEdges(ridge, inside)))
+  return ridges(map, { count })
+    .map((ridge) => named(map, ridge))
     .sort((a, b) => a.period - b.period);
-}
-
-function withoutEdges(ridge: Ridge, inside: (period: number) => boolean): Ridge {
-  const kept = (values: Float64Array) =>
-    values.map((value, n) => (inside(ridge.periods[n] ?? 0) ? value : Number.NaN));
-  return {
-    periods: kept(ridge.periods),
-    amplitude: kept(ridge.amplitude),
-    phase: kept(ridge.phase),
-    edge: ridge.edge,
-  };
 }
 
 function named(map: TimeFrequencyMap, ridge: Ridge): NamedRidge {

@@ -42,14 +42,19 @@ export function lengthOfDayPage(result: LengthOfDayResult): string {
 }
 
 function verdicts({ verdicts: all }: LengthOfDayResult): string {
-  return card(
-    "",
-    grid(
-      ["claim", "here", "because"],
-      all.map(({ claim, answer, because }) => [claim, answer, because]),
+  return cards(
+    all.map(({ claim, answer, because }) =>
+      card(sentence(claim), `<p><b>${escapeText(sentence(answer))}</b></p>${paragraph(because)}`),
     ),
-    "wide text",
   );
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+function paragraph(text: string): string {
+  return `<p>${escapeText(sentence(text))}</p>`;
 }
 
 function simulatedTable(all: readonly SimulatedResult[]): string {

@@ -21,12 +21,11 @@ export interface LengthOfDayOptions {
   readonly excitation: readonly TimeRecord[];
   /** A gravimeter's record after a great earthquake, to read 0S0 and 1S0 from, too. */
   readonly gravity: TimeRecord | undefined;
-  /** Of noise in the simulated tests and the Monte Carlos; a quarter of it for the free oscillations. */
+  /** Of noise in the simulated tests and the Monte Carlos; a quarter of it, and eight at least, for the free oscillations. */
   readonly draws: number;
   readonly seed: number;
   /** Radians. */
   readonly sigma: number;
-  readonly signal: AbortSignal;
   /** Told where it stands. */
   onProgress(what: string, done: number, total: number): void;
 }
@@ -47,25 +46,26 @@ export interface LengthOfDayResult {
   readonly verdicts: readonly Verdict[];
 }
 
+/** Of fewer draws than this a spread says nothing. */
+const LEAST = 8;
 /** Where the record that the published studies had ends. */
 const UNTIL = 2020;
 
-/** @throws DataError, SignalError for records that cannot be used; the reason of the abort signal */
+/** @throws DataError, SignalError for records that cannot be used */
 export function reproduceLengthOfDay(options: LengthOfDayOptions): LengthOfDayResult {
-  const { record, excitation, gravity, draws, seed, sigma, signal, onProgress } = options;
+  const { record, excitation, gravity, draws, seed, sigma, onProgress } = options;
   const told = (what: string) => ({
-    signal,
     onProgress: (done: number, total: number) => onProgress(what, done, total),
   });
   const simulated = simulatedTests({ draws, seed, sigma, ...told("simulated records") });
   const modes = freeOscillations({
-    ...{ draws: Math.ceil(draws / 4), seed, ...told("free oscillations") },
+    ...{ draws: Math.max(LEAST, Math.ceil(draws / 4)), seed, ...told("free oscillations") },
   });
   const spans = record === undefined ? [] : [{}, { until: UNTIL }];
   const records = spans.map((span) => {
     const name = "until" in span ? `record to ${span.until}` : "whole record";
     return realRecord(record as TimeRecord, {
-      ...{ ...span, draws, seed, sigma, excitation, signal },
+      ...{ ...span, draws, seed, sigma, excitation },
       onProgress: (what, done, total) => onProgress(`${name}: ${what}`, done, total),
     });
   });

@@ -173,7 +173,6 @@ export function ridgeFigures(
           label: `Amplitude of each ridge through time, ${unit}`,
           ...{ width, height, ...x },
           yTitle: valueTitle("amplitude", unit),
-          newest: false,
           lines: lines(
             ({ amplitude, edge }, full, n) => (amplitude[n] ?? 0) / (full ? 1 : (edge[n] ?? 1)),
           ),
@@ -189,7 +188,6 @@ export function ridgeFigures(
           label: `Period of each ridge through time, ${timeUnit}`,
           ...{ width, height, ...x },
           yTitle: `period, ${timeUnit}`,
-          newest: false,
           lines: lines(({ periods }, _, n) => Math.abs(periods[n] ?? Number.NaN)),
         }),
     },
@@ -212,7 +210,6 @@ function timeFigure(
         range: [start, start + (re.length - 1) * step],
         xTitle: timeTitle(timeUnit),
         yTitle: valueTitle(quantity, unit),
-        newest: false,
       }),
   };
 }

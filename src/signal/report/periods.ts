@@ -79,7 +79,6 @@ export function significanceFigure(
         xLog: true,
         xTitle: `period, ${timeUnit}, logarithmic`,
         yTitle: valueTitle("amplitude", unit),
-        newest: false,
         lines: [
           line("record", amplitude),
           line("95 % at this period", level),
@@ -120,7 +119,6 @@ export function spectrumFigures(
           range: [2 * step, re.length * step],
           xTitle: `period, ${timeUnit}, logarithmic`,
           yTitle: `power, ${density}`,
-          newest: false,
           lines: [
             { name: "what is left", points: points(power), style: "plain" },
             { name: `AR(1), φ ${noise.phi.toFixed(3)}`, points: points(red), style: "plain" },

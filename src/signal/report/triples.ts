@@ -41,7 +41,6 @@ export function singularFigure(
         range: [1, Math.max(2, eigenvalues.length)],
         xTitle: "triple, by falling variance",
         yTitle: `variance, ${square}`,
-        newest: false,
         lines: [own, ...noise],
       }),
   };

@@ -203,6 +203,7 @@ function panelCard(
       range: rangeOf(lines),
       xTitle: X_TITLES[kind],
       yTitle: panel.yTitle,
+      newest: true,
       marks: panel.wide === true ? marks : [],
     });
   if (panel.wide !== true) return card(panel.title, draw(380, 230));
