@@ -74,7 +74,7 @@ export function reproduceLengthOfDay(options: LengthOfDayOptions): LengthOfDayRe
     source: record && { file: record.source, sha256: record.sha256 },
     endErrors: endErrorsOf(simulated),
     observedModes: gravity === undefined ? [] : observed(gravity),
-    verdicts: verdictsOf({ simulated, modes, records }),
+    verdicts: verdictsOf({ simulated, modes, records, draws }),
   };
 }
 
