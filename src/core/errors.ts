@@ -28,7 +28,8 @@ export type ErrorCode =
   | "ONNX-03"
   | "TRAIN-01"
   | "SIGNAL-01"
-  | "SIGNAL-02";
+  | "SIGNAL-02"
+  | "SHARD-01";
 
 /** One row of facts under the headline: a name and what it is. */
 export type Fact = readonly [name: string, value: string];
@@ -101,6 +102,8 @@ export class OnnxError extends MeshloomError {}
 export class TrainingError extends MeshloomError {}
 /** A record or a setting that a method of signal analysis cannot take. */
 export class SignalError extends MeshloomError {}
+/** A mesh, a sharding or an annotation that cannot be. */
+export class ShardingError extends MeshloomError {}
 /** A server cannot start, or cannot go on. */
 export class ServeError extends MeshloomError {}
 
