@@ -196,3 +196,21 @@ describe("XLA's notation", () => {
     );
   });
 });
+
+test("a device computes its own place", () => {
+  const mesh = makeMesh({ a: 2, b: 4, c: 3 });
+  const [b, c] = [wholeAxis(mesh, "b"), wholeAxis(mesh, "c")];
+  const half = { name: "b", before: 2, size: 2 };
+  const lists = [[b], [c, b], [half], [], [half, { name: "b", before: 1, size: 2 }]];
+  const devices = Array.from({ length: 24 }, () => []);
+  const found = runTogether(
+    "places",
+    () => lists.map((parts) => deviceAlong(mesh, parts)),
+    devices,
+  );
+  found.forEach((places, device) => {
+    expect(places.map((place) => at(place, 0))).toEqual(
+      lists.map((parts) => placeAlong(mesh, parts, device)),
+    );
+  });
+});
