@@ -4,8 +4,8 @@
  */
 
 import type { Equation, Program, Variable } from "../core/program.ts";
-import { factorNames, type ShardingRule } from "../core/sharding-rule.ts";
-import { flowsOf } from "./control-flow.ts";
+import { factorNames, rule, type ShardingRule } from "../core/sharding-rule.ts";
+import { type Edge, type Flows, flowsOf, isStacked, variableAt } from "./control-flow.ts";
 
 /** When axes may pass: element-wise ops first, since there all agree; broadcasts forward last. */
 export type Stage = 0 | 1 | 2 | 3;
@@ -30,9 +30,7 @@ export function relationsOf(program: Program): Relation[] {
     const flows = flowsOf(equation);
     if (flows === undefined) return [relationOf(equation)];
     return [
-      ...flows.edges
-        .filter(({ values }) => values.length > 1)
-        .map((edge) => edgeRelation(equation, edge.values, edge.leading)),
+      ...flows.edges.map((edge) => edgeRelation(equation, flows, edge)),
       ...flows.programs.flatMap(relationsOf),
     ];
   });
@@ -40,16 +38,16 @@ export function relationsOf(program: Program): Relation[] {
 
 function relationOf(equation: Equation): Relation {
   const { op, inputs, outputs, params } = equation;
-  const rule = op.shard(
+  const own = op.shard(
     inputs.map((v) => v.aval),
     outputs.map((v) => v.aval),
     params,
   );
-  const late = new Set([...rule.sum, ...rule.max, ...rule.min, ...rule.moves]);
+  const late = new Set([...own.sum, ...own.max, ...own.min, ...own.moves]);
   const inside = (axes: ShardingRule["operands"][number]) =>
     new Set(axes.flat().filter((factor) => factor !== null));
-  const operands = rule.operands.map(inside).filter((factors) => factors.size > 0);
-  const results = rule.results.map(inside);
+  const operands = own.operands.map(inside).filter((factors) => factors.size > 0);
+  const results = own.results.map(inside);
   const all = new Set([...operands, ...results].flatMap((factors) => [...factors]));
   const elementwise =
     late.size === 0 && [...operands, ...results].every((factors) => factors.size === all.size);
@@ -58,31 +56,24 @@ function relationOf(equation: Equation): Relation {
     late.size === 0 &&
     results.some((factors) => factors.size > (operands[0]?.size ?? 0));
   return {
-    ...{ values: [...inputs, ...outputs], rule, operands: inputs.length, equation, late },
+    ...{ values: [...inputs, ...outputs], rule: own, operands: inputs.length, equation, late },
     forward: elementwise ? 0 : spreads ? 3 : 1,
     backward: elementwise ? 0 : 1,
   };
 }
 
-/** The same value under several variables; `leading` tells which of them have one axis more in front. */
-function edgeRelation(
-  equation: Equation,
-  values: readonly Variable[],
-  leading: readonly boolean[],
-): Relation {
-  const rank = Math.min(
-    ...values.map((v, i) => v.aval.dims.length - (leading[i] === true ? 1 : 0)),
-  );
-  const factors = factorNames(rank);
-  const axes = values.map((_, i) => (leading[i] === true ? ["step", ...factors] : factors));
+/** The same value under several variables; where the steps of a loop are stacked it has one axis more in front. */
+function edgeRelation(equation: Equation, flows: Flows, edge: Edge): Relation {
+  const values = edge.map((place) => variableAt(equation, flows, place));
+  const ranks = edge.map((place, i) => {
+    const rank = values[i]?.aval.dims.length ?? 0;
+    return isStacked(place) ? rank - 1 : rank;
+  });
+  const factors = factorNames(Math.min(...ranks));
+  const axes = edge.map((place) => (isStacked(place) ? [null, ...factors] : factors));
   return {
-    values,
-    operands: values.length,
-    equation,
-    rule: {
-      ...{ operands: axes, results: [], sum: [], max: [], min: [], moves: [], lengths: {} },
-      local: () => ({}),
-    },
+    ...{ values, operands: values.length, equation },
+    rule: rule({}, axes, []),
     ...{ forward: 0, backward: 0, late: new Set() },
   };
 }
