@@ -39,7 +39,7 @@ test("whatever the two shardings, every device ends with its piece", () => {
         const own = moved[device]!;
         expect(own.dims).toEqual(expected.dims);
         // NaN stands where the padding is.
-        const differs = Array.from(expected.data, (_, i) => i).filter(
+        const differs = Array.from({ length: expected.data.length }, (_, i) => i).filter(
           (i) => !Number.isNaN(at(expected, i)) && at(own, i) !== at(expected, i),
         );
         expect(differs).toEqual([]);
