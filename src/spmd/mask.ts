@@ -26,22 +26,27 @@ export function wholeIndex(mesh: Mesh, x: Tensor, dim: number, axes: readonly Ax
   return add(iota(form, dim), start);
 }
 
-/**
- * A local tensor with what lies beyond the whole dimension's `size` replaced by the neutral element; the tensor itself
- * where the dimension is even.
- */
-export function withoutPadding(
+/** A dimension of a whole value that is split. */
+export interface Split {
+  readonly dim: number;
+  readonly axes: readonly AxisPart[];
+  /** Of the whole value. */
+  readonly size: number;
+}
+
+/** A piece with `value` beyond the last element of the whole; the piece itself where the dimension is even. */
+export function withPadding(
   mesh: Mesh,
   x: Tensor,
-  {
-    dim,
-    axes,
-    size,
-  }: { readonly dim: number; readonly axes: readonly AxisPart[]; readonly size: number },
-  kind: Neutral,
+  { dim, axes, size }: Split,
+  value: number,
 ): Tensor {
   if (dimOf(x.aval, dim) * sizeOfParts(axes) === size) return x;
   const index = wholeIndex(mesh, x, dim, axes);
-  const inside = less(index, fullLike(index.aval, size));
-  return select(inside, x, fullLike(x.aval, neutral(x, kind)));
+  return select(less(index, fullLike(index.aval, size)), x, fullLike(x.aval, value));
+}
+
+/** A piece with the neutral element beyond the last element of the whole. */
+export function withoutPadding(mesh: Mesh, x: Tensor, split: Split, kind: Neutral): Tensor {
+  return withPadding(mesh, x, split, neutral(x, kind));
 }

@@ -10,7 +10,7 @@
 import { apply, Builder, onBehalfOf, replay, writing } from "../core/builder.ts";
 import { dtypeFacts } from "../core/dtype.ts";
 import { type Equation, mapPrograms, type Program, type Variable } from "../core/program.ts";
-import { type Aval, aval, sizeOf } from "../core/shape.ts";
+import type { Aval } from "../core/shape.ts";
 import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -21,6 +21,7 @@ import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./contro
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
 import { moveRuleOf } from "./moves/moves.ts";
+import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
 import { reshard, reshardBytes } from "./reshard.ts";
 import {
@@ -29,7 +30,6 @@ import {
   type Sharding,
   sameLayout,
   shardingOn,
-  shardSize,
   showSharding,
 } from "./sharding.ts";
 
@@ -39,12 +39,6 @@ export interface Partitioned {
   readonly program: Program;
   readonly inputs: readonly Sharding[];
   readonly outputs: readonly Sharding[];
-}
-
-/** The form of a value's piece. */
-export function pieceOf(form: Aval, { dims }: Sharding): Aval {
-  const sizes = form.dims.map((size, i) => shardSize(size, dims[i]?.axes ?? []));
-  return aval(form.dtype, sizes, form.names);
 }
 
 /** @param found - shardings of the program's values, and of those in the programs inside */
@@ -259,9 +253,4 @@ class Pieces {
     known.set(key, moved);
     return moved;
   }
-}
-
-/** Elements of a value on each device, padding counted. */
-export function pieceSize(form: Aval, sharding: Sharding): number {
-  return sizeOf(pieceOf(form, sharding).dims);
 }

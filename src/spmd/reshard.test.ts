@@ -6,7 +6,7 @@ import { materialise, random } from "../core/samples.ts";
 import { aval } from "../core/shape.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { makeMesh, wholeAxis } from "./mesh.ts";
-import { pieceOf } from "./partition.ts";
+import { pieceOf } from "./pieces.ts";
 import { reshard } from "./reshard.ts";
 import { type Sharding, shardingOn } from "./sharding.ts";
 import { cut } from "./simulate.ts";

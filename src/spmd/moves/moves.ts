@@ -1,30 +1,41 @@
 /** @file Which ops know how to run where a factor is split along which data moves. All others gather it first. */
 
 import type { Op } from "../../core/op.ts";
-import type { Equation } from "../../core/program.ts";
-import type { Factor, ShardingRule } from "../../core/sharding-rule.ts";
-import type { Tensor } from "../../core/tensor.ts";
-import type { Assignment } from "../assignment.ts";
-import type { Mesh } from "../mesh.ts";
+import { argMaxOp } from "../../ops/arg-max.ts";
+import { attendOp } from "../../ops/attention.ts";
+import { iotaOp } from "../../ops/creation.ts";
+import { cumsumOp } from "../../ops/cumulative.ts";
+import { gatherOp, scatterAddOp } from "../../ops/indexing.ts";
+import { layerNormOp, rmsNormOp } from "../../ops/normalisation.ts";
+import { prodOp } from "../../ops/reduce.ts";
+import { scatterMaxOp, scatterMinOp, scatterSetOp } from "../../ops/scatter.ts";
+import { logSoftmaxOp, logSumExpOp, softmaxOp } from "../../ops/softmax.ts";
+import { topKOp } from "../../ops/top-k.ts";
+import { attendSplit, logSoftmaxSplit, logSumExpSplit, softmaxSplit } from "./exponentials.ts";
+import { iotaSplit } from "./iota.ts";
+import type { MoveRule } from "./move-rule.ts";
+import { layerNormSplit, rmsNormSplit } from "./norms.ts";
+import { argMaxSplit, cumsumSplit, prodSplit, topKSplit } from "./reductions.ts";
+import { gatherRows, scatterAddRows, scatterRows } from "./rows.ts";
 
-/** An equation to be run on pieces. */
-export interface MoveQuestion {
-  readonly mesh: Mesh;
-  readonly equation: Equation;
-  readonly rule: ShardingRule;
-  readonly assignment: Assignment;
-  /** Pieces of the operands, as the assignment has them; padding is arbitrary but along factors reduced away. */
-  readonly operands: readonly Tensor[];
-}
-
-export interface MoveRule {
-  /** Those of `rule.moves` that may be split. */
-  movable(rule: ShardingRule, params: unknown): ReadonlySet<Factor>;
-  /** Pieces of the results, as the assignment has them. */
-  apply(question: MoveQuestion): readonly Tensor[];
-}
-
-const MOVE_RULES: ReadonlyMap<Op, MoveRule> = new Map();
+const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
+  [iotaOp, iotaSplit],
+  [prodOp, prodSplit],
+  [argMaxOp, argMaxSplit],
+  [cumsumOp, cumsumSplit],
+  [topKOp, topKSplit],
+  [softmaxOp, softmaxSplit],
+  [logSoftmaxOp, logSoftmaxSplit],
+  [logSumExpOp, logSumExpSplit],
+  [attendOp, attendSplit],
+  [rmsNormOp, rmsNormSplit],
+  [layerNormOp, layerNormSplit],
+  [gatherOp, gatherRows],
+  [scatterAddOp, scatterAddRows],
+  [scatterSetOp, scatterRows],
+  [scatterMaxOp, scatterRows],
+  [scatterMinOp, scatterRows],
+]);
 
 export function moveRuleOf(op: Op): MoveRule | undefined {
   return MOVE_RULES.get(op);
