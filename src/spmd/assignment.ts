@@ -42,14 +42,17 @@ const WORK_PER_BYTE = 500;
 /** Choices looked at; the first are the likeliest. */
 const MOST_CHOICES = 512;
 
-/** The cheapest choice; of equal ones that with the most devices at work. */
-export function assign(question: AssignmentQuestion): Assignment {
-  const { rule } = question;
-  const options = optionsOf(question);
+/** All choices, the likeliest first; never empty, since nothing needs to be split. */
+export function assignments(question: AssignmentQuestion): Assignment[] {
+  return [...choices(optionsOf(question))].flatMap(
+    (factors) => assignmentOf(question.rule, factors) ?? [],
+  );
+}
+
+/** The cheapest choice; of equal ones the first, which has the most devices at work. */
+export function cheapest(question: AssignmentQuestion): Assignment {
   let best: { readonly assignment: Assignment; readonly price: number } | undefined;
-  for (const factors of choices(options)) {
-    const assignment = assignmentOf(rule, factors);
-    if (assignment === undefined) continue;
+  for (const assignment of assignments(question)) {
     const price = priceOf(question, assignment);
     if (best === undefined || price < best.price) best = { assignment, price };
   }

@@ -16,7 +16,13 @@ import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { allReduce } from "../ops/collectives.ts";
 import { shardOp } from "../ops/shard.ts";
-import { type Assignment, assign, assignmentKey, type Placed } from "./assignment.ts";
+import {
+  type Assignment,
+  type AssignmentQuestion,
+  assignmentKey,
+  cheapest,
+  type Placed,
+} from "./assignment.ts";
 import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./control-flow.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
@@ -41,9 +47,20 @@ export interface Partitioned {
   readonly outputs: readonly Sharding[];
 }
 
+export interface PartitionOptions {
+  /** Which mesh axes split which factor; the cheapest choice when absent. Tests choose at random. */
+  readonly choose?: (question: AssignmentQuestion) => Assignment;
+  /** Told what was chosen for every equation. */
+  readonly onChoice?: (equation: Equation, rule: ShardingRule, assignment: Assignment) => void;
+}
+
 /** @param found - shardings of the program's values, and of those in the programs inside */
-export function partition(program: Program, found: Propagated): Partitioned {
-  const partitioner = new Partitioner(found);
+export function partition(
+  program: Program,
+  found: Propagated,
+  options: PartitionOptions = {},
+): Partitioned {
+  const partitioner = new Partitioner(found, options);
   const inputs = program.inputs.map((v) => found.shardingOf(v));
   const outputs = program.outputs.map((v) => found.shardingOf(v));
   return {
@@ -61,11 +78,13 @@ interface Piece {
 class Partitioner {
   readonly #mesh: Mesh;
   readonly #found: Propagated;
+  readonly #options: PartitionOptions;
   readonly #assignments = new Map<string, Assignment>();
 
-  constructor(found: Propagated) {
+  constructor(found: Propagated, options: PartitionOptions) {
     this.#mesh = found.mesh;
     this.#found = found;
+    this.#options = options;
   }
 
   partition(program: Program, inputs: readonly Sharding[], outputs: readonly Sharding[]): Program {
@@ -106,6 +125,7 @@ class Partitioner {
       equation.params,
     );
     const assignment = this.#assign(equation, rule, pieces);
+    this.#options.onChoice?.(equation, rule, assignment);
     const operands = inputs.map((v, i) =>
       pieces.as(v, assignment.operands[i] ?? this.#found.shardingOf(v)),
     );
@@ -170,8 +190,10 @@ class Partitioner {
       bytes: (form: Aval, from: Sharding, to: Sharding) =>
         reshardBytes(form.dims, dtypeFacts(form.dtype).bytes, from, to),
     };
+    const { choose } = this.#options;
+    if (choose !== undefined) return choose(question);
     const key = assignmentKey(question);
-    const known = this.#assignments.get(key) ?? assign(question);
+    const known = this.#assignments.get(key) ?? cheapest(question);
     this.#assignments.set(key, known);
     return known;
   }
