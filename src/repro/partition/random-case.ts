@@ -37,7 +37,8 @@ export function drawMesh(draw: Draw): Mesh {
   let left = 8;
   const sizes: Record<string, number> = {};
   for (const name of ["x", "y", "z"].slice(0, 1 + draw(3))) {
-    const size = 1 + draw(Math.min(5, left));
+    // One device alone has nothing to show.
+    const size = name === "x" ? 2 + draw(4) : 1 + draw(Math.min(5, left));
     sizes[name] = size;
     left = Math.floor(left / size);
   }
@@ -100,7 +101,10 @@ export function partitionedCase(
     ...(!cheap && {
       choose: (question) => {
         const all = assignments(question);
-        return all[draw(all.length)] ?? (all[0] as (typeof all)[number]);
+        // The first ones split the most.
+        return (
+          all[Math.min(draw(all.length), draw(all.length))] ?? (all[0] as (typeof all)[number])
+        );
       },
     }),
     onChoice({ op }, rule, { factors }) {
