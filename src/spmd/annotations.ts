@@ -125,3 +125,42 @@ export function checkRules(mesh: Mesh, rules: AxisRules): void {
     }
   }
 }
+
+/** Rules for meshes with the usual axis names: examples and experts over `data`, widths over `model`. */
+export function defaultRules(mesh: Mesh): AxisRules {
+  const usual: readonly (readonly [word: string, axes: readonly string[]])[] = [
+    ["batch", ["data"]],
+    ["group", ["data"]],
+    ["expert", ["expert", "data"]],
+    ["mlp", ["model"]],
+    ["head", ["model"]],
+    ["kvHead", ["model"]],
+    ["vocab", ["model"]],
+  ];
+  const there = (axis: string) => mesh.axes.some(({ name }) => name === axis);
+  return Object.fromEntries(
+    usual.flatMap(([word, axes]) => {
+      const first = axes.find(there);
+      return first === undefined ? [] : [[word, first]];
+    }),
+  );
+}
+
+/**
+ * Reads `batch=data,mlp=model,embed=data+model`.
+ *
+ * @throws ShardingError for other text, a word that stands twice, an axis that the mesh lacks
+ */
+export function parseRules(mesh: Mesh, text: string): AxisRules {
+  const rules: Record<string, readonly string[]> = {};
+  for (const piece of text.split(",").map((entry) => entry.trim())) {
+    const [word = "", axes = "", ...more] = piece.split("=");
+    if (word === "" || axes === "" || more.length > 0 || word in rules)
+      throw new ShardingError("SHARD-01", `rules: cannot read "${text}" at "${piece}".`, [
+        ["fix", "write each axis word once with its mesh axes: batch=data,mlp=model"],
+      ]);
+    rules[word] = axes.split("+");
+  }
+  checkRules(mesh, rules);
+  return rules;
+}
