@@ -45,7 +45,8 @@ interface Held {
   /** Annotated axes whose turn has not come: nothing else may take them. */
   waiting: readonly (readonly AxisPart[])[];
   readonly size: number;
-  version: number;
+  /** Relations that it stands in; all are looked at again when it gains an axis. */
+  readonly works: { readonly work: Work; readonly side: "operand" | "result" }[];
 }
 
 /** Shardings of all values of a program and of the programs inside it. */
@@ -88,6 +89,7 @@ export function propagate(
   };
   for (const v of program.inputs) hold(v);
   for (const { values } of relations) for (const v of values) hold(v);
+  const works = relations.map((relation) => new Work(relation, held));
   const priorities = [...seeds.values()].flatMap(({ sharding }) =>
     sharding.dims.map(({ priority }) => priority),
   );
@@ -96,7 +98,7 @@ export function propagate(
       const own = held.get(v);
       if (own !== undefined) activate(own, seed, priority);
     }
-    for (const stage of STAGES) settle(relations, held, stage);
+    for (const stage of STAGES) settle(works, stage);
   }
   return new Propagated(mesh, relations, held);
 }
@@ -110,7 +112,7 @@ function heldOf(v: Variable, seed: Seed | undefined): Held {
     whole: seed?.sharding.whole ?? [],
     waiting: seed?.sharding.dims.map(({ axes }) => axes) ?? [],
     size: sizeOf(dims),
-    version: 0,
+    works: [],
   };
 }
 
@@ -120,7 +122,6 @@ function activate(own: Held, { sharding, text }: Seed, priority: number): void {
     if (dim.priority !== priority || dim.axes.length === 0) return;
     own.axes[i] = dim.axes;
     own.reasons[i]?.push({ axes: dim.axes, reason: { kind: "annotation", text } });
-    own.version++;
   });
   own.waiting = own.waiting.map((axes, i) =>
     (sharding.dims[i]?.priority ?? 0) <= priority ? [] : axes,
@@ -128,48 +129,57 @@ function activate(own: Held, { sharding, text }: Seed, priority: number): void {
 }
 
 /** Sweeps forward and backward until nothing changes. */
-function settle(
-  relations: readonly Relation[],
-  held: ReadonlyMap<Variable, Held>,
-  stage: Stage,
-): void {
-  const works = relations.map((relation) => new Work(relation, held, stage));
+function settle(works: readonly Work[], stage: Stage): void {
+  for (const work of works) work.wake();
+  const backward = works.toReversed();
   for (let changed = true; changed; ) {
     changed = false;
-    for (const work of works) if (work.run("forward")) changed = true;
-    for (const work of works.toReversed()) if (work.run("backward")) changed = true;
+    for (const work of works) if (work.run("forward", stage)) changed = true;
+    for (const work of backward) if (work.run("backward", stage)) changed = true;
   }
 }
 
-/** One relation in one stage. */
+/** One relation with the values that it is about. */
 class Work {
   readonly #relation: Relation;
-  readonly #stage: Stage;
   readonly #values: readonly Held[];
   readonly #factors: readonly Factor[];
-  readonly #seen = { forward: -1, backward: -1 };
+  readonly #awake = { forward: true, backward: true };
 
-  constructor(relation: Relation, held: ReadonlyMap<Variable, Held>, stage: Stage) {
+  constructor(relation: Relation, held: ReadonlyMap<Variable, Held>) {
     this.#relation = relation;
-    this.#stage = stage;
     this.#values = relation.values.map((v) => held.get(v) as Held);
-    const all = [...relation.rule.operands, ...relation.rule.results].flat(2);
-    this.#factors = [...new Set(all)].filter(
-      (factor) => factor !== null && (stage >= 2 || !relation.late.has(factor)),
-    ) as Factor[];
+    this.#values.forEach((value, i) => {
+      value.works.push({ work: this, side: i < relation.operands ? "operand" : "result" });
+    });
+    const sides = [...relation.rule.operands, ...relation.rule.results];
+    this.#factors = [...new Set(sides.flat().flatMap(factorsOfAxis))];
+  }
+
+  /** More factors are open. */
+  wake(): void {
+    this.#awake.forward = true;
+    this.#awake.backward = true;
+  }
+
+  /** One of its values has gained an axis: news for all others. */
+  hear(side: "operand" | "result"): void {
+    const { operands, values } = this.#relation;
+    if (side === "operand" || values.length - operands > 1) this.#awake.forward = true;
+    if (side === "result" || operands > 1) this.#awake.backward = true;
   }
 
   /** @returns whether a value gained an axis */
-  run(direction: "forward" | "backward"): boolean {
-    if (this.#relation[direction] > this.#stage) return false;
-    const stamp = this.#values.reduce((sum, { version }) => sum + version, 0);
-    if (stamp === this.#seen[direction]) return false;
-    this.#seen[direction] = stamp;
-    return this.#pass(direction);
+  run(direction: "forward" | "backward", stage: Stage): boolean {
+    if (!this.#awake[direction] || this.#relation[direction] > stage) return false;
+    this.#awake[direction] = false;
+    // Where no value has an axis there is nothing to pass on.
+    const some = this.#values.some(({ axes }) => axes.some((parts) => parts.length > 0));
+    return some && this.#pass(direction, stage);
   }
 
-  #pass(direction: "forward" | "backward"): boolean {
-    const { rule, operands } = this.#relation;
+  #pass(direction: "forward" | "backward", stage: Stage): boolean {
+    const { rule, operands, late } = this.#relation;
     const sides = [...rule.operands, ...rule.results];
     const lists = this.#values.map(({ axes }, i) => factorAxes(axes, sides[i] ?? [], rule.lengths));
     // Edges have operands only, and pass both ways.
@@ -177,6 +187,7 @@ class Work {
       operands === sides.length || (direction === "forward" ? i >= operands : i < operands);
     const offers = this.#factors
       .flatMap((factor) => {
+        if (stage < 2 && late.has(factor)) return [];
         const best = longest(lists, this.#values, factor);
         return best === undefined ? [] : { factor, ...best };
       })
@@ -191,7 +202,7 @@ class Work {
         const rest = remainder(own, axes);
         if (rest === undefined || rest.length === 0) continue;
         const from = this.#relation.values[source] as Variable;
-        const grown = this.#extend(target, sides[i] ?? [], factor, rest, from);
+        const grown = this.#extend(target, sides[i] ?? [], { factor, parts: rest, from, stage });
         if (!grown) continue;
         lists[i] = factorAxes(target.axes, sides[i] ?? [], rule.lengths);
         changed = true;
@@ -204,10 +215,14 @@ class Work {
   #extend(
     target: Held,
     axes: Relation["rule"]["operands"][number],
-    factor: Factor,
-    parts: readonly AxisPart[],
-    from: Variable,
+    offer: {
+      readonly factor: Factor;
+      readonly parts: readonly AxisPart[];
+      readonly from: Variable;
+      readonly stage: Stage;
+    },
   ): boolean {
+    const { factor, parts, from, stage } = offer;
     const { lengths } = this.#relation.rule;
     const dim = axes.findIndex((axis) => factorsOfAxis(axis).includes(factor));
     if (target.free[dim] !== true) return false;
@@ -225,10 +240,10 @@ class Work {
     const gained = remainder(before, after);
     if (gained === undefined || gained.length === 0) return false;
     target.axes[dim] = after;
-    target.version++;
+    for (const { work, side } of target.works) work.hear(side);
     target.reasons[dim]?.push({
       axes: gained,
-      reason: { kind: "relation", relation: this.#relation, factor, from, stage: this.#stage },
+      reason: { kind: "relation", relation: this.#relation, factor, from, stage },
     });
     return true;
   }
