@@ -24,6 +24,7 @@ import {
   type Placed,
 } from "./assignment.ts";
 import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./control-flow.ts";
+import { delaySums } from "./delay-sums.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
 import { moveRuleOf } from "./moves/moves.ts";
@@ -65,7 +66,7 @@ export function partition(
   const outputs = program.outputs.map((v) => found.shardingOf(v));
   return {
     ...{ mesh: found.mesh, inputs, outputs },
-    program: partitioner.partition(program, inputs, outputs),
+    program: delaySums(partitioner.partition(program, inputs, outputs)),
   };
 }
 
