@@ -3,9 +3,10 @@
  * that several products send back to one value are added on each device, and only their sum travels.
  */
 
-import { Builder, replay, writing } from "../core/builder.ts";
+import { Builder, onBehalfOf, replay, writing } from "../core/builder.ts";
 import type { Groups } from "../core/collective.ts";
 import { type Equation, mapPrograms, type Program, type Variable } from "../core/program.ts";
+import { NO_SOURCE, type SourceLine } from "../core/source.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { addOp, negOp, subOp } from "../ops/arithmetic.ts";
 import { type AllReduceParams, allReduce, allReduceOp } from "../ops/collectives.ts";
@@ -17,6 +18,12 @@ interface Value {
   readonly tensor: Tensor;
   /** Whose summands the tensor holds; null for the value itself. */
   readonly groups: Groups | null;
+  /** Where the sum was asked for. */
+  readonly source: SourceLine;
+}
+
+function plain(tensor: Tensor): Value {
+  return { tensor, groups: null, source: NO_SOURCE };
 }
 
 /** Linear ops of one operand that a sum over devices passes. */
@@ -34,14 +41,15 @@ export function delaySums(program: Program): Program {
   const values = new Map<Variable, Value>();
   const once = (v: Variable) => uses.get(v) === 1;
   return writing(builder, () => {
-    for (const v of program.inputs) values.set(v, { tensor: builder.input(v.aval), groups: null });
+    for (const v of program.inputs) values.set(v, plain(builder.input(v.aval)));
     /** The value with its sum taken; taken once for all who ask. */
     const settled = (v: Variable): Tensor => {
       const value = values.get(v);
       if (value === undefined) throw new RangeError("a value is used before it is made");
       if (value.groups === null) return value.tensor;
-      const tensor = allReduce(value.tensor, value.groups);
-      values.set(v, { tensor, groups: null });
+      const { groups, source } = value;
+      const tensor = onBehalfOf(source, () => allReduce(value.tensor, groups));
+      values.set(v, plain(tensor));
       return tensor;
     };
     for (const equation of program.equations) {
@@ -50,15 +58,18 @@ export function delaySums(program: Program): Program {
       const delayed = y === undefined ? undefined : delay(equation, values, once);
       if (y !== undefined && delayed !== undefined) {
         const operands = inputs.map((v) => values.get(v)?.tensor as Tensor);
-        const tensor =
-          (op as unknown) === allReduceOp ? operands[0] : replay(equation, operands)[0];
-        values.set(y, { tensor: tensor as Tensor, groups: delayed });
+        const isSum = (op as unknown) === allReduceOp;
+        const [tensor] = isSum ? operands : (replay(equation, operands) as readonly Tensor[]);
+        const source = isSum
+          ? equation.source
+          : (values.get(inputs[0] as Variable) as Value).source;
+        values.set(y, { tensor: tensor as Tensor, groups: delayed, source });
         continue;
       }
       const inner = mapPrograms(params, delaySums);
       const results = replay({ ...equation, params: inner }, inputs.map(settled));
       outputs.forEach((v, i) => {
-        values.set(v, { tensor: results[i] as Tensor, groups: null });
+        values.set(v, plain(results[i] as Tensor));
       });
     }
     return builder.finish(program.outputs.map(settled)).program;
