@@ -69,6 +69,10 @@ export const COMMANDS: CommandList = {
     summary: "Kill a training run at random moments and check that it ends as if undisturbed",
     load: () => import("./crash-test.ts"),
   },
+  partition: {
+    summary: "Lay a preset's training step over a mesh; show what devices hold, send and take",
+    load: () => import("./partition.ts"),
+  },
   profile: {
     summary: "Show where the time of a training step goes: by op, line and FLOP rate",
     load: () => import("./profile.ts"),

@@ -199,6 +199,18 @@ export const SETTINGS = {
     min: 0,
     help: "threads of one computation; 0, when absent, for one per core",
   },
+  mesh: {
+    type: "string",
+    default: undefined,
+    valueName: "axes",
+    help: "train on a mesh of devices in this process: data=2,model=2",
+  },
+  rules: {
+    type: "string",
+    default: undefined,
+    valueName: "words",
+    help: "mesh axes by axis word, batch=data,embed=data; the usual ones when absent",
+  },
 } as const;
 
 type Values = { readonly [Key in keyof typeof SETTINGS]: string | number | boolean | undefined };
@@ -238,6 +250,8 @@ const KEYS: Readonly<Record<keyof typeof SETTINGS, string>> = {
   tensorboard: "run.tensorboard",
   engine: "run.engine",
   threads: "run.threads",
+  mesh: "run.mesh",
+  rules: "run.rules",
 };
 
 /**

@@ -3,16 +3,22 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError, UsageError } from "../core/errors.ts";
+import { formatBytes } from "../core/text.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { noticesOf, openTrainingData, type TrainingData } from "../data/training-data.ts";
 import type { Engine } from "../engines/engine.ts";
+import { createMeshEngine } from "../engines/mesh/mesh.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { referenceEngine } from "../engines/reference/reference.ts";
 import { openModel } from "../exchange/open-model.ts";
+import { defaultRules, parseRules } from "../spmd/annotations.ts";
+import { exchangesOf, totalsOf } from "../spmd/exchanges.ts";
+import { parseMesh } from "../spmd/mesh.ts";
 import type { Weights } from "../train/model.ts";
 import {
   type ConfigFile,
   type ResolvedConfig,
+  type RunSettings,
   readConfigFile,
   resolveConfig,
 } from "../train/run-config.ts";
@@ -74,7 +80,7 @@ export async function planTraining(
     given: from?.tokenizer,
     onNotice: context.log,
   });
-  const engine = run.engine === "onnx" ? await createOnnxEngine() : referenceEngine;
+  const engine = await engineOf(run, context);
   const { batch, length } = model.training;
   const encoding = showEncoding(context);
   const opened = await openTrainingData({
@@ -94,6 +100,26 @@ export async function planTraining(
     initial: from?.weights,
     notes,
   };
+}
+
+/** What computes: one device, or a mesh of them in this process, which tells what its devices exchange. */
+async function engineOf(
+  { engine, mesh, rules }: RunSettings,
+  { log }: CommandContext,
+): Promise<Engine> {
+  const one = engine === "onnx" ? await createOnnxEngine() : referenceEngine;
+  if (mesh === "") return one;
+  const devices = parseMesh(mesh);
+  const asked = rules === "" ? defaultRules(devices) : parseRules(devices, rules);
+  return createMeshEngine(one, {
+    ...{ mesh: devices, rules: asked },
+    onPartitioned({ program }) {
+      const totals = totalsOf(exchangesOf(program)).map(
+        ({ kind, count, bytes }) => `${count} ${kind} (${formatBytes(bytes)})`,
+      );
+      log(`${program.name} on ${mesh}: ${totals.length > 0 ? totals.join(", ") : "no exchange"}`);
+    },
+  });
 }
 
 /** The file under the settings: what `--config` names, or the configuration of the run to resume. */

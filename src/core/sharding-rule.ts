@@ -3,31 +3,50 @@
 /** Names a factor: a part of the index space that a mesh axis may split. */
 export type Factor = string;
 
+/** What an axis is made of: one factor, several (the first is major), or none, null, where it must stay whole. */
+export type AxisFactors = Factor | null | readonly Factor[];
+
 /**
  * How the axes of an op's operands and results relate.
  *
  * A factor may be split over devices: each device then runs the op on its pieces. Pieces of a result
- * that carries the factor are concatenated; factors in `sum` leave partial results that are added.
+ * that carries the factor are concatenated; factors in `sum`, `max` and `min` leave partial results that are
+ * combined so.
  */
 export interface ShardingRule<P = unknown> {
-  /** Per operand, the factor of each axis; null where the axis must stay whole. */
-  readonly operands: readonly (readonly (Factor | null)[])[];
-  readonly results: readonly (readonly (Factor | null)[])[];
+  readonly operands: readonly (readonly AxisFactors[])[];
+  readonly results: readonly (readonly AxisFactors[])[];
   /** Factors that are summed away: pieces give partial sums. */
   readonly sum: readonly Factor[];
-  /** Factors whose every element is needed by every result, with the reason. */
-  readonly whole: readonly Factor[];
+  /** Factors of which the largest, or the least, is kept. */
+  readonly max: readonly Factor[];
+  readonly min: readonly Factor[];
+  /**
+   * Factors whose pieces need elements of other pieces, as windows and prefixes do. They have no local form: who
+   * knows the op moves what is needed, who does not gathers them first.
+   */
+  readonly moves: readonly Factor[];
+  /** Lengths of the factors that share an axis with others. */
+  readonly lengths: Readonly<Record<Factor, number>>;
   /** Params for the pieces, given the dims of one piece of each result. */
   local(results: readonly (readonly number[])[]): P;
 }
 
-/** `(i k, k j) -> (i j) | sum k`; `.` marks an axis that stays whole. */
-export function showRule(rule: ShardingRule): string {
-  const side = (axes: readonly (readonly (Factor | null)[])[]) =>
-    axes.map((factors) => factors.map((factor) => factor ?? ".").join(" ")).join(", ");
-  const sum = rule.sum.length > 0 ? ` | sum ${rule.sum.join(" ")}` : "";
-  const whole = rule.whole.length > 0 ? ` | whole ${rule.whole.join(" ")}` : "";
-  return `(${side(rule.operands)}) -> (${side(rule.results)})${sum}${whole}`;
+/** The factors of an axis, the first one major. */
+export function factorsOfAxis(axis: AxisFactors): readonly Factor[] {
+  return axis === null ? [] : typeof axis === "string" ? [axis] : axis;
+}
+
+/** `(i k, k j) -> (i j) | sum k`; `.` marks an axis that stays whole, `(a b)` one of two factors. */
+export function showRule({ operands, results, sum, max, min, moves }: ShardingRule): string {
+  const axis = (factors: AxisFactors) =>
+    factors === null ? "." : typeof factors === "string" ? factors : `(${factors.join(" ")})`;
+  const side = (axes: readonly (readonly AxisFactors[])[]) =>
+    axes.map((list) => list.map(axis).join(" ")).join(", ");
+  const kinds = Object.entries({ sum, max, min, moves })
+    .filter(([, factors]) => factors.length > 0)
+    .map(([kind, factors]) => ` | ${kind} ${factors.join(" ")}`);
+  return `(${side(operands)}) -> (${side(results)})${kinds.join("")}`;
 }
 
 /** Factor names `a b c …` for the axes of one shape. */
@@ -43,15 +62,13 @@ function factorName(i: number): Factor {
 /** A rule whose params do not depend on sizes. */
 export function rule<P>(
   params: P,
-  operands: readonly (readonly (Factor | null)[])[],
-  results: readonly (readonly (Factor | null)[])[],
-  extra: { readonly sum?: readonly Factor[]; readonly whole?: readonly Factor[] } = {},
+  operands: readonly (readonly AxisFactors[])[],
+  results: readonly (readonly AxisFactors[])[],
+  extra: Partial<Pick<ShardingRule, "sum" | "max" | "min" | "moves" | "lengths">> = {},
 ): ShardingRule<P> {
   return {
-    operands,
-    results,
-    sum: extra.sum ?? [],
-    whole: extra.whole ?? [],
+    ...{ operands, results, sum: [], max: [], min: [], moves: [], lengths: {} },
+    ...extra,
     local: () => params,
   };
 }

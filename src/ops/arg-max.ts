@@ -54,8 +54,9 @@ export const argMaxOp: Op<ArgMaxParams, One, One> = defineOp<ArgMaxParams, One, 
   transpose: notLinear("a place"),
   batch: ([x], _mapped, { axis }) => [argMax(x, axis + 1)],
   shard: ([x], _y, p) => {
-    const factors = factorNames(x.dims.length).map((factor, i) => (i === p.axis ? null : factor));
-    return rule(p, [factors], [factors.filter((_, i) => i !== p.axis)]);
+    const factors = factorNames(x.dims.length);
+    const kept = factors.filter((_, i) => i !== p.axis);
+    return rule(p, [factors], [kept], { moves: factors.filter((_, i) => i === p.axis) });
   },
   evaluate: ([x], { axis }, [y]) => {
     const out = zeros(y);

@@ -81,13 +81,14 @@ export const attendOp: Op<NoParams, Two, Two> = defineOp<NoParams, Two, Two>({
     return rule(
       noParams,
       [
-        [...batch, "q", null],
-        [...batch, null, "d"],
+        [...batch, "q", "k"],
+        [...batch, "k", "d"],
       ],
       [
         [...batch, "q", "d"],
-        [...batch, "q", null],
+        [...batch, "q", "k"],
       ],
+      { moves: ["k"] },
     );
   },
   evaluate: ([s, v], _params, [y, p]) => {

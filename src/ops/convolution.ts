@@ -163,16 +163,18 @@ export const convolveOp: Op<ConvolveParams, Two, One> = defineOp<ConvolveParams,
   },
   batch: (inputs, mapped, p, size) => [batchConvolve(inputs, mapped, p, size)],
   shard: ([x, w], _y, p) => {
-    const space = x.dims.slice(2).map(() => null);
+    const space = x.dims.slice(2).map((_, i) => `space${i}`);
+    const taps = space.map(() => null);
     const { into, out, groups } = channelFactors(p, dimOf(x, 1), dimOf(w, p.transposed ? 1 : 0));
     const kernel = p.transposed ? [into, out.kernel] : [out.kernel, into];
     const operands = [
       ["batch", into ?? groups, ...space],
-      groups === null ? [...kernel, ...space] : [groups, null, ...space],
+      groups === null ? [...kernel, ...taps] : [groups, null, ...taps],
     ];
     return {
       ...rule(p, operands, [["batch", groups ?? out.result, ...space]], {
         sum: into === null ? [] : [into],
+        moves: space,
       }),
       local: ([dims]) => (groups === null ? p : { ...p, groups: dims?.[1] ?? 1 }),
     };
@@ -299,7 +301,9 @@ export const convolveKernelOp: Op<ConvolveKernelParams, Two, One> = defineOp<
 });
 
 function kernelRule(x: Aval, y: Aval, p: ConvolveKernelParams): ShardingRule<ConvolveKernelParams> {
-  const space = x.dims.slice(2).map(() => null);
+  // Windows of x meet elements of y: both are cut alike, x with its neighbours' edges, and the pieces are added.
+  const space = x.dims.slice(2).map((_, i) => `space${i}`);
+  const taps = space.map(() => null);
   const depthwise = dimOf(x, 1) === p.groups && dimOf(y, 1) === p.groups && p.groups > 1;
   const [into, out] = p.groups === 1 ? ["in", "out"] : depthwise ? ["out", "out"] : [null, null];
   return {
@@ -309,8 +313,8 @@ function kernelRule(x: Aval, y: Aval, p: ConvolveKernelParams): ShardingRule<Con
         ["batch", into ?? null, ...space],
         ["batch", out ?? null, ...space],
       ],
-      [[out ?? null, depthwise ? null : (into ?? null), ...space]],
-      { sum: ["batch"] },
+      [[out ?? null, depthwise ? null : (into ?? null), ...taps]],
+      { sum: ["batch"], moves: space },
     ),
     local: ([dims]) => (depthwise ? { ...p, groups: dims?.[0] ?? 1 } : p),
   };

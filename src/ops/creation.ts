@@ -180,9 +180,13 @@ export const iotaOp: Op<IotaParams, None, One> = defineOp<IotaParams, None, One>
     })[0],
   ],
   shard: (_inputs, [y], p) => {
-    const factors: (string | null)[] = factorNames(y.dims.length);
-    factors[p.axis] = null; // a piece would have to know where it starts
-    return { ...rule(p, [], [factors]), local: ([dims]) => ({ ...p, dims: dims ?? p.dims }) };
+    const factors = factorNames(y.dims.length);
+    // A piece has to know where it starts.
+    const moves = factors.slice(p.axis, p.axis + 1);
+    return {
+      ...rule(p, [], [factors], { moves }),
+      local: ([dims]) => ({ ...p, dims: dims ?? p.dims }),
+    };
   },
   evaluate: (_inputs, { axis }, [y]) => [build(y, (index) => index[axis] ?? 0)],
   simplify: asIs,

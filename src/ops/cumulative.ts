@@ -40,9 +40,9 @@ export const cumsumOp: Op<CumsumParams, One, One> = defineOp<CumsumParams, One, 
   },
   batch: ([x], _mapped, p) => [cumsum(x, p.axis + 1, { reverse: p.reverse })],
   shard: ([x], _y, p) => {
-    // A prefix needs every earlier element: the summed axis stays whole.
-    const factors = factorNames(x.dims.length).map((factor, i) => (i === p.axis ? null : factor));
-    return rule(p, [factors], [factors]);
+    // A prefix needs every earlier element.
+    const factors = factorNames(x.dims.length);
+    return rule(p, [factors], [factors], { moves: factors.slice(p.axis, p.axis + 1) });
   },
   evaluate: ([x], { axis, reverse }, [y]) => {
     const out = zeros(y);

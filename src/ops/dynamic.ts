@@ -57,9 +57,14 @@ function startOf(x: NdArray, sizes: readonly number[], start: NdArray): number[]
   return x.dims.map((dim, i) => clamp(at(start, i), dim - (sizes[i] ?? 0) + 1));
 }
 
-/** A whole axis starts at 0 wherever it is cut, so only those may be split. */
-function wholeAxes(x: Aval, box: Aval): (string | null)[] {
-  return factorNames(x.dims.length).map((f, i) => (x.dims[i] === box.dims[i] ? f : null));
+/** A whole axis starts at 0 wherever it is cut; along others a piece has to know where the box lies. */
+function boxFactors(x: Aval, box: Aval) {
+  const factors = factorNames(x.dims.length);
+  return {
+    operand: factors,
+    box: factors.map((factor, i) => (x.dims[i] === box.dims[i] ? factor : null)),
+    moves: factors.filter((_, i) => x.dims[i] !== box.dims[i]),
+  };
 }
 
 /**
@@ -132,8 +137,11 @@ export const dynamicSliceOp: Op<DynamicSliceParams, Two, One> = defineOp<
     return [reshape(boxes, [size, ...sizes], names)];
   },
   shard: ([x], [y], p) => {
-    const factors = wholeAxes(x, y);
-    return { ...rule(p, [factors, [null]], [factors]), local: ([sizes = []]) => ({ sizes }) };
+    const { operand, box, moves } = boxFactors(x, y);
+    return {
+      ...rule(p, [operand, [null]], [box], { moves }),
+      local: ([sizes = []]) => ({ sizes }),
+    };
   },
   evaluate: ([x, start], { sizes }, [y]) => {
     const from = startOf(x, sizes, start);
@@ -285,8 +293,8 @@ export const dynamicUpdateSliceOp: Op<NoParams, Three, One> = defineOp<NoParams,
     return [reshape(written, x.dims, x.names)];
   },
   shard: ([x, u]) => {
-    const factors = wholeAxes(x, u);
-    return rule(noParams, [factors, factors, [null]], [factors]);
+    const { operand, box, moves } = boxFactors(x, u);
+    return rule(noParams, [operand, box, [null]], [operand], { moves });
   },
   evaluate: ([x, u, start]) => {
     const y = { ...x, data: x.data.slice() };

@@ -34,6 +34,7 @@ type Reduction = Op<ReduceParams, One, One>;
 
 /** One of the two; `beats(a, b)` says which number it prefers. */
 function extreme(
+  kind: "max" | "min",
   name: string,
   kernel: string,
   pairwise: typeof larger,
@@ -64,7 +65,7 @@ function extreme(
     batch: ([x], _mapped, { axes }) => apply(op, [x], { axes: axes.map((axis) => axis + 1) }),
     shard: ([x], [y], p) => {
       const { factors, kept, gone } = reduceShard(x, y, p);
-      return rule(p, [factors.map((f) => (gone.includes(f) ? null : f))], [kept]);
+      return rule(p, [factors], [kept], { [kind]: gone });
     },
     evaluate: ([x], { axes }, [y]) => [
       evaluateReduce(x, axes, y, start[y.dtype], (a, b) =>
@@ -133,6 +134,7 @@ function nans() {
 
 /** Largest element along axes; the gradient is shared equally among ties. */
 export const maxOp: Reduction = extreme(
+  "max",
   "reduceMax",
   "ReduceMax",
   larger,
@@ -147,6 +149,7 @@ export function reduceMax(x: Tensor, axes: readonly number[]): Tensor {
 
 /** Smallest element along axes; the gradient is shared equally among ties. */
 export const minOp: Reduction = extreme(
+  "min",
   "reduceMin",
   "ReduceMin",
   smaller,

@@ -141,11 +141,8 @@ export const gatherOp: Op<GatherParams, Two, One> = defineOp<GatherParams, Two, 
     const rows = factorNames(indices.dims.length);
     const rest = factorNames(x.dims.length - p.batchDims - 1, indices.dims.length);
     const local = { ...p, distinct: distinctInPart(p.distinct) };
-    return rule(
-      local,
-      [[...rows.slice(0, p.batchDims), null, ...rest], rows],
-      [[...rows, ...rest]],
-    );
+    const operand = [...rows.slice(0, p.batchDims), "row", ...rest];
+    return rule(local, [operand, rows], [[...rows, ...rest]], { moves: ["row"] });
   },
   evaluate: ([x, indices], { batchDims }, [y]) => {
     const out = zeros(y);
@@ -278,8 +275,8 @@ export const scatterAddOp: Op<ScatterAddParams, Two, One> = defineOp<ScatterAddP
     const rest = factorNames(updates.dims.length - indices.dims.length, indices.dims.length);
     const shared = rows.slice(0, p.batchDims);
     const local = { ...p, distinct: distinctInPart(p.distinct) };
-    return rule(local, [[...rows, ...rest], rows], [[...shared, null, ...rest]], {
-      sum: rows.slice(p.batchDims),
+    return rule(local, [[...rows, ...rest], rows], [[...shared, "row", ...rest]], {
+      ...{ sum: rows.slice(p.batchDims), moves: ["row"] },
     });
   },
   evaluate: ([updates, indices], { batchDims, size }, [y]) => {

@@ -7,7 +7,13 @@ import { build, get } from "../core/ndarray.ts";
 import { defineOp, linear, type One, type Op } from "../core/op.ts";
 import { booleans, random, rejects, sample } from "../core/samples.ts";
 import { type Aval, aval, dimOf, sameDims, showAval, sizeOf } from "../core/shape.ts";
-import { factorNames, rule } from "../core/sharding-rule.ts";
+import {
+  type AxisFactors,
+  type Factor,
+  factorNames,
+  rule,
+  type ShardingRule,
+} from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 
 export interface ReshapeParams {
@@ -66,30 +72,68 @@ export const reshapeOp: Op<ReshapeParams, One, One> = defineOp<ReshapeParams, On
   ],
 });
 
-/** Axes that keep their size from the left, or from the right, keep their factor; what is regrouped stays whole. */
-function reshapeRule(x: Aval, y: Aval, p: ReshapeParams) {
-  const left = commonPrefix(x.dims, y.dims);
-  const right = Math.min(
-    commonPrefix([...x.dims].reverse(), [...y.dims].reverse()),
-    x.dims.length - left,
-    y.dims.length - left,
-  );
-  const factors = factorNames(left + right);
-  const side = (rank: number) => [
-    ...factors.slice(0, left),
-    ...Array<null>(rank - left - right).fill(null),
-    ...factors.slice(left),
-  ];
+/**
+ * The common factors of both sides, from the major end: 2·12 ↔ 6·4 is (2)(3 4) ↔ (2 3)(4). Where neither length divides
+ * the other, 4·6 ↔ 6·4, their greatest common divisor is shared and the rest is each side's own.
+ */
+function reshapeRule(x: Aval, y: Aval, p: ReshapeParams): ShardingRule<ReshapeParams> {
+  const lengths: Record<Factor, number> = {};
+  const fresh = (length: number): Factor => {
+    const [name = ""] = factorNames(1, Object.keys(lengths).length);
+    lengths[name] = length;
+    return name;
+  };
+  const [from, to] = [sideOf(x), sideOf(y)];
+  while (sizeOf(x.dims) > 0) {
+    const [a, b] = [from.order[0], to.order[0]];
+    if (a === undefined || b === undefined) break;
+    const shared = greatestCommonDivisor(from.left[a] ?? 1, to.left[b] ?? 1);
+    if (shared === 1) break;
+    const factor = fresh(shared);
+    const rests = [take(from, a, factor, shared), take(to, b, factor, shared)];
+    if (rests.every((rest) => rest > 1)) break;
+  }
+  const own = (side: Side) =>
+    side.axes.map((factors, i) => {
+      const rest = side.left[i] ?? 1;
+      return rest > 1 && factors.length > 0 ? [...factors, fresh(rest)] : factors;
+    });
+  const plain = (axes: readonly Factor[][]) =>
+    axes.map((factors): AxisFactors => (factors.length > 1 ? factors : (factors[0] ?? null)));
   return {
-    ...rule(p, [side(x.dims.length)], [side(y.dims.length)]),
-    local: ([dims]: readonly (readonly number[])[]) => ({ ...p, dims: dims ?? p.dims }),
+    ...rule(p, [plain(own(from))], [plain(own(to))], { lengths }),
+    local: ([dims]) => ({ ...p, dims: dims ?? p.dims }),
   };
 }
 
-function commonPrefix(a: readonly number[], b: readonly number[]): number {
-  let i = 0;
-  while (i < a.length && i < b.length && a[i] === b[i]) i++;
-  return i;
+interface Side {
+  readonly axes: readonly Factor[][];
+  /** Of each axis, what no factor covers yet. */
+  readonly left: number[];
+  /** Axes that are not covered, the major one first. */
+  readonly order: number[];
+}
+
+function sideOf({ dims }: Aval): Side {
+  return {
+    axes: dims.map(() => []),
+    left: [...dims],
+    // An axis of length 1 has nothing to split.
+    order: dims.flatMap((dim, i) => (dim === 1 ? [] : [i])),
+  };
+}
+
+/** Gives a factor to an axis. @returns what is left of it */
+function take(side: Side, axis: number, factor: Factor, length: number): number {
+  side.axes[axis]?.push(factor);
+  const rest = (side.left[axis] ?? 1) / length;
+  side.left[axis] = rest;
+  if (rest === 1) side.order.shift();
+  return rest;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 export function reshape(x: Tensor, dims: readonly number[], names?: readonly AxisName[]): Tensor {
@@ -213,10 +257,8 @@ export const reverseOp: Op<ReverseParams, One, One> = defineOp<ReverseParams, On
     ),
   ],
   shard: ([x], _y, p) => {
-    const factors = factorNames(x.dims.length).map((factor, i) =>
-      p.axes.includes(i) ? null : factor,
-    );
-    return rule(p, [factors], [factors]);
+    const factors = factorNames(x.dims.length);
+    return rule(p, [factors], [factors], { moves: factors.filter((_, i) => p.axes.includes(i)) });
   },
   evaluate: ([x], { axes }, [y]) => [
     build(y, (index) =>

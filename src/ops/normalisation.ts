@@ -85,8 +85,9 @@ export const rmsNormOp: Op<NormParams, Two, Two> = defineOp<NormParams, Two, Two
     ];
   },
   shard: ([x], _y, p) => {
-    const factors = factorNames(x.dims.length - 1);
-    return rule(p, [[...factors, null], [null]], [[...factors, null], factors]);
+    const factors = factorNames(x.dims.length);
+    const last = factors.slice(-1);
+    return rule(p, [factors, last], [factors, factors.slice(0, -1)], { moves: last });
   },
   evaluate: ([x, s], { epsilon }, [y, r]) => {
     const out = zeros(y);
@@ -188,8 +189,9 @@ export const layerNormOp: Op<NormParams, Three, Three> = defineOp<NormParams, Th
     return [add(mul(n, columns(s, sMapped)), columns(b, bMapped)), mean, r];
   },
   shard: ([x], _y, p) => {
-    const factors = factorNames(x.dims.length - 1);
-    return rule(p, [[...factors, null], [null], [null]], [[...factors, null], factors, factors]);
+    const factors = factorNames(x.dims.length);
+    const [lines, last] = [factors.slice(0, -1), factors.slice(-1)];
+    return rule(p, [factors, last, last], [factors, lines, lines], { moves: last });
   },
   evaluate: ([x, s, b], { epsilon }, [y, m, r]) => {
     const [out, means, inverse] = [zeros(y), zeros(m), zeros(r)];

@@ -53,12 +53,14 @@ export const sliceOp: Op<SliceParams, One, One> = defineOp<SliceParams, One, One
     slice(x, [0, ...start], [size, ...limit], [1, ...stride]),
   ],
   shard: ([x], [y], p) => {
-    const factors = factorNames(x.dims.length).map((factor, i) =>
-      x.dims[i] === y.dims[i] ? factor : null,
-    );
+    const factors = factorNames(x.dims.length);
+    const moves = factors.filter((_, i) => x.dims[i] !== y.dims[i]);
     const limit = (dims: readonly number[] = []) =>
-      p.limit.map((to, i) => (factors[i] === null ? to : (dims[i] ?? 0)));
-    return { ...rule(p, [factors], [factors]), local: ([dims]) => ({ ...p, limit: limit(dims) }) };
+      p.limit.map((to, i) => (x.dims[i] === y.dims[i] ? (dims[i] ?? 0) : to));
+    return {
+      ...rule(p, [factors], [factors], { moves }),
+      local: ([dims]) => ({ ...p, limit: limit(dims) }),
+    };
   },
   evaluate: ([x], { start, stride }, [y]) => [
     build(y, (index) =>
@@ -193,10 +195,11 @@ export const padOp: Op<PadParams, One, One> = defineOp<PadParams, One, One>({
     pad(x, [0, ...low], [0, ...high], [0, ...interior], value),
   ],
   shard: ([x], _y, p) => {
-    const factors = factorNames(x.dims.length).map((factor, i) =>
-      p.low[i] === 0 && p.high[i] === 0 && p.interior[i] === 0 ? factor : null,
+    const factors = factorNames(x.dims.length);
+    const moves = factors.filter(
+      (_, i) => p.low[i] !== 0 || p.high[i] !== 0 || p.interior[i] !== 0,
     );
-    return rule(p, [factors], [factors]);
+    return rule(p, [factors], [factors], { moves });
   },
   evaluate: ([x], { low, interior, value }, [y]) => [
     build(y, (index) => {
@@ -337,12 +340,9 @@ export const concatenateOp: Op<ConcatenateParams, Many, One> = defineOp<
     ),
   ],
   shard: (xs, [y], p) => {
-    const factors = factorNames(y.dims.length).map((factor, i) => (i === p.axis ? null : factor));
-    return rule(
-      p,
-      (xs as readonly Aval[]).map(() => factors),
-      [factors],
-    );
+    const factors = factorNames(y.dims.length);
+    const operands = (xs as readonly Aval[]).map(() => factors);
+    return rule(p, operands, [factors], { moves: factors.slice(p.axis, p.axis + 1) });
   },
   evaluate: (xs, { axis }, [y]) => {
     const parts = xs as readonly NdArray[];
@@ -439,12 +439,9 @@ export const splitOp: Op<SplitParams, One, Many> = defineOp<SplitParams, One, Ma
   },
   batch: ([x], _mapped, { axis, sizes }) => split(x, axis + 1, sizes),
   shard: ([x], ys, p) => {
-    const factors = factorNames(x.dims.length).map((factor, i) => (i === p.axis ? null : factor));
-    return rule(
-      p,
-      [factors],
-      (ys as readonly Aval[]).map(() => factors),
-    );
+    const factors = factorNames(x.dims.length);
+    const results = (ys as readonly Aval[]).map(() => factors);
+    return rule(p, [factors], results, { moves: factors.slice(p.axis, p.axis + 1) });
   },
   evaluate: ([x], { axis, sizes }, ys) => {
     let from = 0;

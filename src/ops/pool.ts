@@ -101,8 +101,8 @@ function inferMax(operation: string, x: Aval, p: WindowMaxParams, dtypes: readon
 /** Leading axes are factors, windowed ones stay whole. */
 function shardWindow<P extends { readonly taps: readonly number[] }>(x: Aval, p: P) {
   const lead = x.dims.length - p.taps.length;
-  const factors = factorNames(x.dims.length).map((factor, i) => (i < lead ? factor : null));
-  return rule(p, [factors], [factors]);
+  const factors = factorNames(x.dims.length);
+  return rule(p, [factors], [factors], { moves: factors.slice(lead) });
 }
 
 /** Calls `visit(window, elements)` with flat places of every window and of the elements under it. */

@@ -48,7 +48,7 @@ export const prodOp: Op<ReduceParams, One, One> = defineOp<ReduceParams, One, On
   ],
   shard: ([x], [y], p) => {
     const { factors, kept, gone } = reduceShard(x, y, p);
-    return rule(p, [factors.map((f) => (gone.includes(f) ? null : f))], [kept]);
+    return rule(p, [factors], [kept], { moves: gone });
   },
   evaluate: ([x], { axes }, [y]) => {
     const times = wrapping((a, b) => a * b, Math.imul);

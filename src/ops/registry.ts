@@ -35,6 +35,7 @@ import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
 import { prodOp } from "./reduce.ts";
 import * as rounding from "./rounding.ts";
 import * as scatter from "./scatter.ts";
+import { shardOp } from "./shard.ts";
 import * as softmax from "./softmax.ts";
 import { argsortOp } from "./sort.ts";
 import { stopGradientOp } from "./stop-gradient.ts";
@@ -82,6 +83,7 @@ export const OPS: readonly Op[] = [
   rounding.ceilOp,
   rounding.roundOp,
   stopGradientOp,
+  shardOp,
   logic.isFiniteOp,
   logic.equalOp,
   logic.lessOp,

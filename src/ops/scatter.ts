@@ -97,12 +97,15 @@ function common(write: () => ScatterOp): Pick<ScatterOp, "batch" | "shard"> {
         distinct: distinctInBatch(p.distinct, size),
       }),
     shard: ([x, , indices], _y, p) => {
-      const factors = factorNames(x.dims.length).map((f, i) => (i === p.batchDims ? null : f));
+      const factors = factorNames(x.dims.length);
       const batch = factors.slice(0, p.batchDims);
       const rest = factors.slice(p.batchDims + 1);
       const rows = indices.dims.slice(p.batchDims).map(() => null);
       const local = { ...p, distinct: distinctInPart(p.distinct) };
-      return rule(local, [factors, [...batch, ...rows, ...rest], [...batch, ...rows]], [factors]);
+      const moves = factors.slice(p.batchDims, p.batchDims + 1);
+      return rule(local, [factors, [...batch, ...rows, ...rest], [...batch, ...rows]], [factors], {
+        moves,
+      });
     },
   };
 }

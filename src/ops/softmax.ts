@@ -44,8 +44,8 @@ export const softmaxOp: UnaryOp = defineOp<NoParams, One, One>({
   transpose: notLinear("its tangent is made of products"),
   batch: ([x]) => [softmax(x)],
   shard: ([x]) => {
-    const factors = factorNames(x.dims.length).map((f, i) => (i === x.dims.length - 1 ? null : f));
-    return rule(noParams, [factors], [factors]);
+    const factors = factorNames(x.dims.length);
+    return rule(noParams, [factors], [factors], { moves: factors.slice(-1) });
   },
   evaluate: ([x], _params, [y]) => {
     const out = zeros(y);
@@ -142,8 +142,8 @@ export const logSoftmaxOp: UnaryOp = defineOp<NoParams, One, One>({
   transpose: notLinear("its tangent is made of products"),
   batch: ([x]) => [logSoftmax(x)],
   shard: ([x]) => {
-    const factors = factorNames(x.dims.length).map((f, i) => (i === x.dims.length - 1 ? null : f));
-    return rule(noParams, [factors], [factors]);
+    const factors = factorNames(x.dims.length);
+    return rule(noParams, [factors], [factors], { moves: factors.slice(-1) });
   },
   evaluate: ([x], _params, [y]) => {
     const out = zeros(y);
@@ -200,8 +200,8 @@ export const logSumExpOp: UnaryOp = defineOp<NoParams, One, One>({
   transpose: notLinear("its tangent is a sum of products"),
   batch: ([x]) => [logSumExp(x)],
   shard: ([x]) => {
-    const factors = factorNames(x.dims.length - 1);
-    return rule(noParams, [[...factors, null]], [factors]);
+    const factors = factorNames(x.dims.length);
+    return rule(noParams, [factors], [factors.slice(0, -1)], { moves: factors.slice(-1) });
   },
   evaluate: ([x], _params, [y]) => {
     const out = zeros(y);

@@ -75,12 +75,9 @@ export const argsortOp: Op<ArgsortParams, Many, One> = defineOp<ArgsortParams, M
     ),
   ],
   shard: (keys, [y], p) => {
-    const factors = factorNames(y.dims.length).map((factor, i) => (i === p.axis ? null : factor));
-    return rule(
-      p,
-      (keys as readonly Aval[]).map(() => factors),
-      [factors],
-    );
+    const factors = factorNames(y.dims.length);
+    const operands = (keys as readonly Aval[]).map(() => factors);
+    return rule(p, operands, [factors], { moves: factors.slice(p.axis, p.axis + 1) });
   },
   evaluate(keys, { axis, descending }, [y]) {
     const out = zeros(y);

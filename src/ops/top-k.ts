@@ -45,10 +45,9 @@ export const topKOp: Op<TopKParams, One, Two> = defineOp<TopKParams, One, Two>({
   transpose: notLinear("its tangent is a gather"),
   batch: ([x], _mapped, p) => topK(x, p.k),
   shard: ([x], _y, p) => {
-    const factors = factorNames(x.dims.length).map((factor, i) =>
-      i === x.dims.length - 1 ? null : factor,
-    );
-    return rule(p, [factors], [factors, factors]);
+    const factors = factorNames(x.dims.length);
+    const best = factors.map((factor, i) => (i === x.dims.length - 1 ? null : factor));
+    return rule(p, [factors], [best, best], { moves: factors.slice(-1) });
   },
   evaluate: ([x], { k }, [v, i]) => {
     const best = zeros(v);

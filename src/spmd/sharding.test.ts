@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { at } from "../core/ndarray.ts";
+import { runTogether } from "../testing/together.ts";
 import {
   groupsAlong,
   joinParts,
@@ -10,6 +12,7 @@ import {
   showMesh,
   wholeAxis,
 } from "./mesh.ts";
+import { deviceAlong } from "./place.ts";
 import {
   parseSharding,
   type Sharding,

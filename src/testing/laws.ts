@@ -9,7 +9,12 @@ import type { Program } from "../core/program.ts";
 import { showParams } from "../core/program-text.ts";
 import { materialise, type Sample, sampleStream } from "../core/samples.ts";
 import { type Aval, aval, dimOf, sizeOf } from "../core/shape.ts";
-import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
+import {
+  type AxisFactors,
+  type Factor,
+  factorsOfAxis,
+  type ShardingRule,
+} from "../core/sharding-rule.ts";
 import { stored, type Tensor } from "../core/tensor.ts";
 import { verify } from "../core/verify.ts";
 import type { Engine } from "../engines/engine.ts";
@@ -256,44 +261,52 @@ export function piecesOfWhole(
     program.outputs.map((v) => v.aval),
     params,
   );
-  const axisIn = (axes: readonly (Factor | null)[]) => axes.indexOf(factor);
-  const sizes = [
-    ...rule.operands.map((axes, i) =>
-      axisIn(axes) < 0 ? null : dimOf(inputs[i] as NdArray, axisIn(axes)),
-    ),
-    ...rule.results.map((axes, i) =>
-      axisIn(axes) < 0 ? null : dimOf(whole[i] as NdArray, axisIn(axes)),
-    ),
-  ].filter((size) => size !== null);
-  const size = sizes[0];
+  const axisIn = (axes: readonly AxisFactors[]) =>
+    axes.findIndex((axis) => factorsOfAxis(axis)[0] === factor);
+  const sides = [
+    ...rule.operands.map((axes, i) => [axes, inputs[i] as NdArray] as const),
+    ...rule.results.map((axes, i) => [axes, whole[i] as NdArray] as const),
+  ];
+  const lengths = sides.flatMap(([axes, x]) => (axisIn(axes) < 0 ? [] : dimOf(x, axisIn(axes))));
+  const size = rule.lengths[factor] ?? lengths[0];
   if (size === undefined || size < 2) return undefined;
+  /** Elements of the axis per one of the factor: those of the minor factors on it. */
+  const unit = (axes: readonly AxisFactors[], x: NdArray) => dimOf(x, axisIn(axes)) / size;
   const cut = Math.floor(size / 2);
   const ranges = [
     [0, cut],
     [cut, size],
   ] as const;
   const pieces = ranges.map(([from, to]) => {
-    const parts = inputs.map((x, i) => part(x, axisIn(rule.operands[i] ?? []), from, to));
+    const parts = inputs.map((x, i) => {
+      const axes = rule.operands[i] ?? [];
+      const axis = axisIn(axes);
+      return axis < 0 ? x : part(x, axis, from * unit(axes, x), to * unit(axes, x));
+    });
     const local = rule.local(
-      whole.map((y, i) =>
-        y.dims.map((dim, axis) => (axis === axisIn(rule.results[i] ?? []) ? to - from : dim)),
-      ),
+      whole.map((y, i) => {
+        const axes = rule.results[i] ?? [];
+        return y.dims.map((dim, axis) =>
+          axis === axisIn(axes) ? (to - from) * unit(axes, y) : dim,
+        );
+      }),
     );
     return runReference("piece", (...xs) => [...apply(op, xs, local)], parts);
   });
   const joined = whole.map((y, i) => {
-    const axis = axisIn(rule.results[i] ?? []);
+    const axes = rule.results[i] ?? [];
+    const axis = axisIn(axes);
+    const first = axis < 0 ? 0 : cut * unit(axes, y);
     const [left, right] = pieces.map((piece) => piece[i] as NdArray) as [NdArray, NdArray];
     return build(y, (index, flat) => {
-      if (axis < 0)
-        return rule.sum.includes(factor) ? at(left, flat) + at(right, flat) : at(left, flat);
+      if (axis < 0) return combined(rule, factor, at(left, flat), at(right, flat));
       const place = index[axis] ?? 0;
-      const side = place < cut ? left : right;
+      const side = place < first ? left : right;
       return at(
         side,
         flatten(
           side.dims,
-          index.map((j, a) => (a === axis && place >= cut ? j - cut : j)),
+          index.map((j, a) => (a === axis && place >= first ? j - first : j)),
         ),
       );
     });
@@ -301,8 +314,15 @@ export function piecesOfWhole(
   return { whole, joined };
 }
 
+/** What the pieces' results give together: all are equal where the factor is none of the result's. */
+function combined(rule: ShardingRule, factor: Factor, a: number, b: number): number {
+  if (rule.sum.includes(factor)) return a + b;
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number.NaN;
+  if (rule.max.includes(factor)) return Math.max(a, b);
+  return rule.min.includes(factor) ? Math.min(a, b) : a;
+}
+
 function part(x: NdArray, axis: number, from: number, to: number): NdArray {
-  if (axis < 0) return x;
   const dims = x.dims.map((dim, i) => (i === axis ? to - from : dim));
   return build({ dtype: x.dtype, dims }, (index) =>
     at(
@@ -319,7 +339,7 @@ function flatten(dims: readonly number[], index: readonly number[]): number {
   return index.reduce((flat, j, axis) => flat * (dims[axis] ?? 1) + j, 0);
 }
 
-/** All factors that a sample's sharding rule names. */
+/** The factors of a sample's sharding rule that have a local form: a minor one on its axis is strided, and has none. */
 export function factorsOf(op: Op, sample: Sample): readonly Factor[] {
   const program = programOf(op, sample);
   const rule = op.shard(
@@ -327,6 +347,9 @@ export function factorsOf(op: Op, sample: Sample): readonly Factor[] {
     program.outputs.map((v) => v.aval),
     sample.params,
   );
-  const all = [...rule.operands, ...rule.results].flat().filter((factor) => factor !== null);
-  return [...new Set(all)].filter((factor) => !rule.whole.includes(factor));
+  const axes = [...rule.operands, ...rule.results].flat().map(factorsOfAxis);
+  const minor = axes.flatMap((factors) => factors.slice(1));
+  return [...new Set(axes.flat())].filter(
+    (factor) => !rule.moves.includes(factor) && !minor.includes(factor),
+  );
 }

@@ -60,6 +60,10 @@ export interface RunSettings {
   readonly engine: "onnx" | "reference";
   /** Of one computation; 0 for one per core. */
   readonly threads: number;
+  /** Devices in this process, `data=2,model=2`; empty for one. */
+  readonly mesh: string;
+  /** Which mesh axes split which axis words, `batch=data,mlp=model`; empty for the usual ones. */
+  readonly rules: string;
 }
 
 const whole = z.int().nonnegative();
@@ -86,6 +90,8 @@ const runSchema: z.ZodType<RunSettings> = z.strictObject({
   tensorboard: z.boolean(),
   engine: z.enum(["onnx", "reference"]),
   threads: whole,
+  mesh: z.string(),
+  rules: z.string(),
 });
 
 export const RUN_DEFAULTS: RunSettings = {
@@ -102,6 +108,8 @@ export const RUN_DEFAULTS: RunSettings = {
   tensorboard: false,
   engine: "onnx",
   threads: 0,
+  mesh: "",
+  rules: "",
 };
 export const DATA_DEFAULTS: DataSettings = {
   name: "moby-dick",

@@ -17,4 +17,8 @@ export const REPRODUCTIONS: CommandList = {
       "Restore 6 and 8.5 years from length of day and polar motion, with errors and verdicts",
     load: () => import("./length-of-day.ts"),
   },
+  partition: {
+    summary: "Run ops and random programs in pieces on random meshes: they are the whole programs",
+    load: () => import("./partition.ts"),
+  },
 };

@@ -1,0 +1,84 @@
+/** @file The law of partitioning over many draws: samples of every op, and random programs; with what was covered. */
+
+import { isCollective } from "../../core/collective.ts";
+import { aval } from "../../core/shape.ts";
+import { factorsOfAxis } from "../../core/sharding-rule.ts";
+import { OPS } from "../../ops/registry.ts";
+import { shardOp } from "../../ops/shard.ts";
+import { moveRuleOf } from "../../spmd/moves/moves.ts";
+import { drawer, partitionedCase, partitionedSample, type Split } from "./random-case.ts";
+import { randomProgram } from "./random-program.ts";
+
+export interface LawOptions {
+  /** Half of them samples of ops, half random programs. */
+  readonly cases: number;
+  readonly seed: number;
+  onProgress(done: number): void;
+}
+
+/** How often a kind of factor was split. */
+export interface Coverage {
+  readonly op: string;
+  /** By kind that the rules of the op's samples have; a moving factor that nobody can split is gathered. */
+  readonly splits: Readonly<Partial<Record<Split, number>>>;
+  readonly gathered: boolean;
+}
+
+export interface LawResult {
+  readonly cases: number;
+  readonly seed: number;
+  readonly mismatches: readonly string[];
+  readonly coverage: readonly Coverage[];
+}
+
+/** Mismatches that are told in full. */
+const MOST_TOLD = 20;
+
+export function partitionLaws({ cases, seed, onProgress }: LawOptions): LawResult {
+  // An annotation is no work of its own: its operand is moved.
+  const ops = OPS.filter((op) => !isCollective(op) && (op as unknown) !== shardOp);
+  const samples = ops.flatMap((op) => op.samples().map((sample) => ({ op, sample })));
+  const counts = new Map<string, number>();
+  const mismatches: string[] = [];
+  for (let i = 0; i < cases; i++) {
+    const own = seed * 1_000_003 + i;
+    const chosen = samples[(i >> 1) % samples.length];
+    const random = i % 2 === 1 ? randomProgram(drawer(own)) : undefined;
+    const found =
+      random !== undefined
+        ? partitionedCase(random.program, random.inputs, drawer(own + 0.5))
+        : chosen === undefined
+          ? { mismatch: undefined, splits: [] }
+          : partitionedSample(chosen.op, chosen.sample, own);
+    for (const [op, split] of found.splits) {
+      const key = `${op} ${split}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    if (found.mismatch !== undefined && mismatches.length < MOST_TOLD)
+      mismatches.push(`${random === undefined ? "" : `program ${own}: `}${found.mismatch}`);
+    onProgress(i + 1);
+  }
+  return { cases, seed, mismatches, coverage: ops.map((op) => coverageOf(op, counts)) };
+}
+
+function coverageOf(op: (typeof OPS)[number], counts: ReadonlyMap<string, number>): Coverage {
+  const kinds = new Set<Split>();
+  let gathered = false;
+  for (const sample of op.samples()) {
+    const forms = sample.inputs.map((input) => input.aval);
+    const outputs = op.infer(
+      forms.map((form) => aval(form.dtype, form.dims)),
+      sample.params,
+    );
+    const rule = op.shard(forms, outputs as never, sample.params);
+    for (const factor of [...rule.operands, ...rule.results].flat().flatMap(factorsOfAxis)) {
+      if (rule.sum.includes(factor)) kinds.add("sum");
+      else if (rule.max.includes(factor) || rule.min.includes(factor)) kinds.add("extreme");
+      else if (!rule.moves.includes(factor)) kinds.add("free");
+      else if (moveRuleOf(op)?.movable(rule, sample.params).has(factor)) kinds.add("moves");
+      else gathered = true;
+    }
+  }
+  const splits = [...kinds].map((kind) => [kind, counts.get(`${op.name} ${kind}`) ?? 0] as const);
+  return { op: op.name, splits: Object.fromEntries(splits), gathered };
+}

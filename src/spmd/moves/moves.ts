@@ -1,0 +1,42 @@
+/** @file Which ops know how to run where a factor is split along which data moves. All others gather it first. */
+
+import type { Op } from "../../core/op.ts";
+import { argMaxOp } from "../../ops/arg-max.ts";
+import { attendOp } from "../../ops/attention.ts";
+import { iotaOp } from "../../ops/creation.ts";
+import { cumsumOp } from "../../ops/cumulative.ts";
+import { gatherOp, scatterAddOp } from "../../ops/indexing.ts";
+import { layerNormOp, rmsNormOp } from "../../ops/normalisation.ts";
+import { prodOp } from "../../ops/reduce.ts";
+import { scatterMaxOp, scatterMinOp, scatterSetOp } from "../../ops/scatter.ts";
+import { logSoftmaxOp, logSumExpOp, softmaxOp } from "../../ops/softmax.ts";
+import { topKOp } from "../../ops/top-k.ts";
+import { attendSplit, logSoftmaxSplit, logSumExpSplit, softmaxSplit } from "./exponentials.ts";
+import { iotaSplit } from "./iota.ts";
+import type { MoveRule } from "./move-rule.ts";
+import { layerNormSplit, rmsNormSplit } from "./norms.ts";
+import { argMaxSplit, cumsumSplit, prodSplit, topKSplit } from "./reductions.ts";
+import { gatherRows, scatterAddRows, scatterRows } from "./rows.ts";
+
+const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
+  [iotaOp, iotaSplit],
+  [prodOp, prodSplit],
+  [argMaxOp, argMaxSplit],
+  [cumsumOp, cumsumSplit],
+  [topKOp, topKSplit],
+  [softmaxOp, softmaxSplit],
+  [logSoftmaxOp, logSoftmaxSplit],
+  [logSumExpOp, logSumExpSplit],
+  [attendOp, attendSplit],
+  [rmsNormOp, rmsNormSplit],
+  [layerNormOp, layerNormSplit],
+  [gatherOp, gatherRows],
+  [scatterAddOp, scatterAddRows],
+  [scatterSetOp, scatterRows],
+  [scatterMaxOp, scatterRows],
+  [scatterMinOp, scatterRows],
+]);
+
+export function moveRuleOf(op: Op): MoveRule | undefined {
+  return MOVE_RULES.get(op);
+}
