@@ -1,11 +1,12 @@
 /** @file Other blocks for a split dimension, and reshapes of groups of dimensions of which the major one is split. */
 
-import { ShardingError } from "../core/errors.ts";
-import { sizeOf } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { reshape } from "../ops/layout.ts";
-import { checkBlock, exchange, type SplitDim } from "./exchange.ts";
-import { type Mesh, sizeOfParts } from "./mesh.ts";
+import { ShardingError } from "../../core/errors.ts";
+import { sizeOf } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { reshape } from "../../ops/layout.ts";
+import type { Split } from "../mask.ts";
+import { type Mesh, sizeOfParts } from "../mesh.ts";
+import { checkBlock, exchange } from "./exchange.ts";
 
 /** Element g lies on place ⌊g/from⌋ and shall lie on place ⌊g/to⌋. */
 export interface BlockChange {
@@ -20,7 +21,7 @@ export interface BlockChange {
  * @returns local, `to` elements
  * @throws ShardingError when so many blocks do not hold `at.size` elements
  */
-export function reblock(mesh: Mesh, x: Tensor, at: SplitDim, { from, to }: BlockChange): Tensor {
+export function reblock(mesh: Mesh, x: Tensor, at: Split, { from, to }: BlockChange): Tensor {
   const { size } = at;
   const shards = sizeOfParts(at.axes);
   const short = [from, to].find((block) => block * shards < size);
@@ -56,7 +57,7 @@ export interface ReshapeGroup {
 export function reshapeSplit(
   mesh: Mesh,
   x: Tensor,
-  at: Omit<SplitDim, "size">,
+  at: Omit<Split, "size">,
   { from, to }: ReshapeGroup,
 ): Tensor {
   const { dim, axes } = at;

@@ -5,20 +5,30 @@
  * lies across a corner comes along with the second exchange.
  */
 
-import { dtypeFacts } from "../core/dtype.ts";
-import { type Aval, dimOf, sizeOf } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { pad } from "../ops/pieces.ts";
-import { extent } from "../ops/sliding-window.ts";
-import { checkBlock, exchange, type Fill, type SplitDim } from "./exchange.ts";
+import { type Aval, dimOf, sizeOf } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { fullLike } from "../../ops/creation.ts";
+import { select } from "../../ops/logic.ts";
+import { pad } from "../../ops/pieces.ts";
+import { extent } from "../../ops/sliding-window.ts";
+import type { Split } from "../mask.ts";
+import { type Mesh, sizeOfParts } from "../mesh.ts";
+import { checkBlock, exchange, type Fill } from "./exchange.ts";
 import { planExchange } from "./exchange-plan.ts";
 import { type DimWindow, type Halo, haloOf, localWindowOf } from "./halo-window.ts";
-import { type Mesh, sizeOfParts } from "./mesh.ts";
-import { cutHere, hereAlong } from "./place-numbers.ts";
+import { cutHere, hereAlong, insideHere } from "./place-numbers.ts";
 
 /** A window along a dimension that may be split. */
-export interface WindowedDim extends SplitDim {
+export interface WindowedDim extends Split {
   readonly window: DimWindow;
+}
+
+/** What stands where a device's elements are not. */
+export interface HaloFill {
+  /** Outside the whole and between dilated elements; null where no valid output reads there. */
+  readonly outside: Fill;
+  /** Behind the elements that a device's outputs need; anything where absent. */
+  readonly behind?: number;
 }
 
 /** A local tensor, and the window that makes this device's outputs of it. */
@@ -35,32 +45,37 @@ export function haloAlong({ axes, size, window }: WindowedDim): Halo {
  * The elements that a device's block of outputs needs, ⌈outputs/shards⌉ of them on each device.
  *
  * @param x - local, blocks of ⌈size/shards⌉ along `at.dim`; what stands beyond `size` may be anything
- * @param fill - stands outside the whole and between dilated elements; null where no valid output reads there
  * @returns a local tensor, and the window over it: its low and high padding is what is left of the dilation
  * @throws ShardingError when x has other blocks
  */
-export function exchangeHalo(mesh: Mesh, x: Tensor, at: WindowedDim, fill: Fill): Windowed {
+export function exchangeHalo(mesh: Mesh, x: Tensor, at: WindowedDim, fill: HaloFill): Windowed {
   const halo = haloAlong(at);
   checkBlock("exchangeHalo", x, at, halo.block);
   if (halo.shards === 1) return { tensor: x, window: at.window };
-  const tensor = exchange(mesh, x, at, halo, fill);
+  const { dim, axes } = at;
+  const here = hereAlong(mesh, axes);
+  const exchanged = exchange(mesh, x, at, halo, fill.outside);
+  const needed =
+    fill.behind === undefined
+      ? null
+      : insideHere(
+          exchanged,
+          dim,
+          here,
+          halo.counts.map(() => 0),
+          halo.counts,
+        );
+  const tensor =
+    needed === null ? exchanged : select(needed, exchanged, fullLike(exchanged, fill.behind ?? 0));
   const { window, dilate } = localWindowOf(halo);
   if (dilate === null) return { tensor, window };
-  const { dim, axes } = at;
   const apart = at.window.inputDilation;
   const before = apart - 1; // the farthest that a first element stands from the first place
   const after = dilate.places - extent(dimOf(tensor.aval, dim), apart);
   const along = (count: number) => tensor.dims.map((_, i) => (i === dim ? count : 0));
-  const places = pad(tensor, along(before), along(after), along(apart - 1), fill ?? 0);
+  const places = pad(tensor, along(before), along(after), along(apart - 1), fill.outside ?? 0);
   const offsets = halo.offsets.map((offset, i) => (i < halo.working ? before - offset : null));
-  return { tensor: cutHere(places, dim, hereAlong(mesh, axes), offsets, dilate.places), window };
-}
-
-/** Bytes that `exchangeHalo` makes a device send, of a local tensor of this form. */
-export function haloBytes(x: Aval, at: WindowedDim): number {
-  const halo = haloAlong(at);
-  const { sent } = planExchange(halo, halo);
-  return (sent * sizeOf(x.dims) * dtypeFacts(x.dtype).bytes) / Math.max(1, dimOf(x, at.dim));
+  return { tensor: cutHere(places, dim, here, offsets, dilate.places), window };
 }
 
 /**
@@ -74,7 +89,7 @@ export function windowSplit(
   mesh: Mesh,
   x: Tensor,
   dims: readonly WindowedDim[],
-  fill: Fill,
+  fill: HaloFill,
   local: (x: Tensor, windows: readonly DimWindow[]) => Tensor,
 ): Tensor {
   let tensor = x;

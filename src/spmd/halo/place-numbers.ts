@@ -5,17 +5,17 @@
  * as a constant where all places have the same, as a straight line where it fits, else by looking them up.
  */
 
-import { aval, dimOf } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { add, mul } from "../ops/arithmetic.ts";
-import { and } from "../ops/bits.ts";
-import { broadcast, fullLike, iota, literal } from "../ops/creation.ts";
-import { dynamicSlice, dynamicUpdateSlice } from "../ops/dynamic.ts";
-import { reshape } from "../ops/layout.ts";
-import { greaterEqual, less } from "../ops/logic.ts";
-import { concatenate, slice } from "../ops/pieces.ts";
-import type { AxisPart, Mesh } from "./mesh.ts";
-import { deviceAlong, int32 } from "./place.ts";
+import { aval, dimOf } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { add, mul } from "../../ops/arithmetic.ts";
+import { and } from "../../ops/bits.ts";
+import { broadcast, fullLike, iota, literal } from "../../ops/creation.ts";
+import { dynamicSlice, dynamicUpdateSlice } from "../../ops/dynamic.ts";
+import { reshape } from "../../ops/layout.ts";
+import { greaterEqual, less } from "../../ops/logic.ts";
+import { concatenate, slice } from "../../ops/pieces.ts";
+import type { AxisPart, Mesh } from "../mesh.ts";
+import { deviceAlong, int32 } from "../place.ts";
 
 /** A number per place; null where any will do. */
 export type PlaceNumbers = readonly (number | null)[];

@@ -5,15 +5,16 @@
  * n − 1 totals sent, or doubled in ⌈log₂(n − 1)⌉ + 1 permutes (Hillis and Steele, 1986), whichever sends less.
  */
 
-import { dimOf } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { allGather } from "../ops/collectives.ts";
-import { broadcast, fullLike } from "../ops/creation.ts";
-import { reshape } from "../ops/layout.ts";
-import { select } from "../ops/logic.ts";
-import { concatenate } from "../ops/pieces.ts";
-import { blocksOf, checkBlock, permuteAlong, type SplitDim } from "./exchange.ts";
-import { groupsAlong, type Mesh, sizeOfParts } from "./mesh.ts";
+import { dimOf } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { allGather } from "../../ops/collectives.ts";
+import { broadcast, fullLike } from "../../ops/creation.ts";
+import { reshape } from "../../ops/layout.ts";
+import { select } from "../../ops/logic.ts";
+import { concatenate } from "../../ops/pieces.ts";
+import type { Split } from "../mask.ts";
+import { groupsAlong, type Mesh, sizeOfParts } from "../mesh.ts";
+import { blocksOf, checkBlock, permuteAlong } from "./exchange.ts";
 import { cut, cutHere, type Here, hereAlong, insideHere } from "./place-numbers.ts";
 
 export interface RunningSplit {
@@ -34,7 +35,7 @@ export interface RunningSplit {
  *
  * @param x - local, blocks of ⌈size/shards⌉ along `at.dim`
  */
-export function cumulativeSplit(mesh: Mesh, x: Tensor, at: SplitDim, run: RunningSplit): Tensor {
+export function cumulativeSplit(mesh: Mesh, x: Tensor, at: Split, run: RunningSplit): Tensor {
   const { dim, axes } = at;
   const { size, block, shards } = blocksOf(at);
   checkBlock("cumulativeSplit", x, at, block);
@@ -75,7 +76,7 @@ function shifted(y: Tensor, dim: number, { identity, reverse }: RunningSplit): T
 function gatheredBefore(
   mesh: Mesh,
   total: Tensor,
-  { dim, axes }: SplitDim,
+  { dim, axes }: Split,
   here: Here,
   run: RunningSplit,
 ): Tensor {
@@ -88,7 +89,7 @@ function gatheredBefore(
 function doubledBefore(
   mesh: Mesh,
   total: Tensor,
-  { dim, axes }: SplitDim,
+  { dim, axes }: Split,
   here: Here,
   { combine, identity, reverse = false }: RunningSplit,
 ): Tensor {

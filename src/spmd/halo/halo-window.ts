@@ -7,7 +7,7 @@
  * section 4.3, with every negative padding allowed.
  */
 
-import { extent } from "../ops/sliding-window.ts";
+import { extent } from "../../ops/sliding-window.ts";
 
 /** A window along one dimension, as `WindowAxis` has it. */
 export interface DimWindow {

@@ -5,14 +5,16 @@
  * elements of its run, and the fill where the run leaves the whole. The padding of uneven blocks never gets through.
  */
 
-import { ShardingError } from "../core/errors.ts";
-import { dimOf, showAval } from "../core/shape.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { collectivePermute } from "../ops/collectives.device.ts";
-import { allGather } from "../ops/collectives.ts";
-import { fullLike } from "../ops/creation.ts";
-import { select } from "../ops/logic.ts";
-import { concatenate, pad } from "../ops/pieces.ts";
+import { ShardingError } from "../../core/errors.ts";
+import { dimOf, showAval } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { collectivePermute } from "../../ops/collectives.device.ts";
+import { allGather } from "../../ops/collectives.ts";
+import { fullLike } from "../../ops/creation.ts";
+import { select } from "../../ops/logic.ts";
+import { concatenate, pad } from "../../ops/pieces.ts";
+import type { Split } from "../mask.ts";
+import { type AxisPart, deviceCount, groupsAlong, type Mesh, sizeOfParts } from "../mesh.ts";
 import {
   type Blocks,
   type ExchangePlan,
@@ -23,20 +25,12 @@ import {
   type Round,
   type Wanted,
 } from "./exchange-plan.ts";
-import { type AxisPart, deviceCount, groupsAlong, type Mesh, sizeOfParts } from "./mesh.ts";
 import { cut, cutHere, type Here, hereAlong, insideHere, putHere } from "./place-numbers.ts";
-
-/** A dimension of a local tensor: `size` elements of the whole, split over the axes, the first one major. */
-export interface SplitDim {
-  readonly dim: number;
-  readonly axes: readonly AxisPart[];
-  readonly size: number;
-}
 
 /** The fill outside the whole; null where anything may stand there. */
 export type Fill = number | null;
 
-export function blocksOf({ axes, size }: SplitDim): Blocks {
+export function blocksOf({ axes, size }: Split): Blocks {
   const shards = sizeOfParts(axes);
   return { size, shards, block: Math.ceil(size / shards) };
 }
@@ -45,7 +39,7 @@ export function blocksOf({ axes, size }: SplitDim): Blocks {
 export function checkBlock(
   operation: string,
   x: Tensor,
-  { dim, size }: SplitDim,
+  { dim, size }: Split,
   block: number,
 ): void {
   if (x.dims[dim] === block) return;
@@ -72,7 +66,7 @@ export function checkBlock(
 export function exchange(
   mesh: Mesh,
   x: Tensor,
-  at: SplitDim,
+  at: Split,
   wanted: Wanted,
   fill: Fill = null,
   blocks: Blocks = blocksOf(at),
@@ -91,7 +85,7 @@ export function exchange(
 export function exchangePieces(
   mesh: Mesh,
   x: Tensor,
-  { dim, axes }: Pick<SplitDim, "dim" | "axes">,
+  { dim, axes }: Pick<Split, "dim" | "axes">,
   pieces: readonly Piece[],
   length: number,
 ): Tensor {
@@ -101,7 +95,7 @@ export function exchangePieces(
 
 interface Writing {
   readonly mesh: Mesh;
-  readonly at: Pick<SplitDim, "dim" | "axes">;
+  readonly at: Pick<Split, "dim" | "axes">;
   readonly here: Here;
   readonly fill: Fill;
 }

@@ -1,12 +1,13 @@
-/** @file Reverse, roll and concatenate along a split dimension: every element has one place to go to. */
+/** @file Reverse and concatenate along a split dimension: every element has one place to go to. */
 
-import { ShardingError } from "../core/errors.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { reverse } from "../ops/layout.ts";
-import { concatenate } from "../ops/pieces.ts";
-import { blocksOf, checkBlock, exchange, exchangePieces, type SplitDim } from "./exchange.ts";
+import { ShardingError } from "../../core/errors.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { reverse } from "../../ops/layout.ts";
+import { concatenate } from "../../ops/pieces.ts";
+import type { Split } from "../mask.ts";
+import type { Mesh } from "../mesh.ts";
+import { blocksOf, checkBlock, exchange, exchangePieces } from "./exchange.ts";
 import { heldIn, piecesOf, type Run } from "./exchange-plan.ts";
-import type { Mesh } from "./mesh.ts";
 
 /**
  * A split dimension from its last element to its first, split likewise. Of n even blocks, block i goes to place
@@ -14,38 +15,13 @@ import type { Mesh } from "./mesh.ts";
  *
  * @param x - local, blocks of ⌈size/shards⌉ along `at.dim`
  */
-export function reverseSplit(mesh: Mesh, x: Tensor, at: SplitDim): Tensor {
+export function reverseSplit(mesh: Mesh, x: Tensor, at: Split): Tensor {
   const { size, block, shards } = blocksOf(at);
   const places = Array.from({ length: shards }, (_, i) => i);
   // Place i holds the results i·block to (i + 1)·block, which are these elements, the last one first.
   const starts = places.map((i) => size - block * (i + 1));
   const counts = places.map((i) => (block * i < size ? block : 0));
   return reverse(exchange(mesh, x, at, { starts, counts, length: block }), [at.dim]);
-}
-
-/**
- * A split dimension turned round: element g goes to (g + shift) mod size, split likewise.
- *
- * @param x - local, blocks of ⌈size/shards⌉ along `at.dim`
- * @param shift - any whole number
- */
-export function rollSplit(mesh: Mesh, x: Tensor, at: SplitDim, shift: number): Tensor {
-  const blocks = blocksOf(at);
-  const { size, block, shards } = blocks;
-  checkBlock("rollSplit", x, at, block);
-  const modulo = (g: number) => ((g % size) + size) % size;
-  if (size === 0 || modulo(shift) === 0) return x;
-  const runs: Run[] = [];
-  for (let target = 0; target < shards; target++) {
-    const own = Math.min(block, size - block * target);
-    for (let to = 0; to < own; ) {
-      const from = modulo(block * target + to - shift);
-      const count = Math.min(own - to, size - from);
-      runs.push({ target, from, count, to });
-      to += count;
-    }
-  }
-  return exchangePieces(mesh, x, at, piecesOf(heldIn(blocks), runs), block);
 }
 
 /**
@@ -57,7 +33,7 @@ export function rollSplit(mesh: Mesh, x: Tensor, at: SplitDim, shift: number): T
 export function concatenateSplit(
   mesh: Mesh,
   xs: readonly Tensor[],
-  { dim, axes, sizes }: Omit<SplitDim, "size"> & { readonly sizes: readonly number[] },
+  { dim, axes, sizes }: Omit<Split, "size"> & { readonly sizes: readonly number[] },
 ): Tensor {
   if (xs.length !== sizes.length)
     throw new ShardingError(

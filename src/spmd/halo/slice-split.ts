@@ -1,14 +1,15 @@
 /** @file Slicing and padding along a split dimension: windows of one tap. */
 
-import { ShardingError } from "../core/errors.ts";
-import type { Tensor } from "../core/tensor.ts";
-import { pad, slice } from "../ops/pieces.ts";
-import { extent } from "../ops/sliding-window.ts";
-import { blocksOf, checkBlock, exchangePieces, type SplitDim } from "./exchange.ts";
+import { ShardingError } from "../../core/errors.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { pad, slice } from "../../ops/pieces.ts";
+import { extent } from "../../ops/sliding-window.ts";
+import type { Split } from "../mask.ts";
+import type { Mesh } from "../mesh.ts";
+import { blocksOf, checkBlock, exchangePieces } from "./exchange.ts";
 import { piecesOf, planExchange, planRounds } from "./exchange-plan.ts";
 import { exchangeHalo, type Windowed } from "./halo.ts";
 import { haloOf, PLAIN_WINDOW } from "./halo-window.ts";
-import type { Mesh } from "./mesh.ts";
 import { cutHere, hereAlong } from "./place-numbers.ts";
 
 /** `slice` along one dimension. */
@@ -29,7 +30,7 @@ export interface SliceAlong {
 export function sliceSplit(
   mesh: Mesh,
   x: Tensor,
-  at: SplitDim,
+  at: Split,
   { start, limit, stride = 1 }: SliceAlong,
 ): Tensor {
   if (!(0 <= start && start <= limit && limit <= at.size && stride >= 1))
@@ -39,7 +40,7 @@ export function sliceSplit(
     );
   const window = { ...PLAIN_WINDOW, stride, low: -start, high: limit - at.size };
   const strided = stride > 1 ? keptFirst(mesh, x, at, start, stride, window) : null;
-  return strided ?? oneTap(exchangeHalo(mesh, x, { ...at, window }, null), at.dim, 0);
+  return strided ?? oneTap(exchangeHalo(mesh, x, { ...at, window }, { outside: null }), at.dim, 0);
 }
 
 /** `pad` along one dimension. */
@@ -61,7 +62,7 @@ export interface PadAlong {
 export function padSplit(
   mesh: Mesh,
   x: Tensor,
-  at: SplitDim,
+  at: Split,
   { low, high, interior = 0, value }: PadAlong,
 ): Tensor {
   if (extent(at.size, interior + 1) + low + high < 0)
@@ -70,7 +71,7 @@ export function padSplit(
       `padSplit: ${at.size} elements, padded by ${low} and ${high}, are less than nothing.`,
     );
   const window = { ...PLAIN_WINDOW, low, high, inputDilation: interior + 1 };
-  return oneTap(exchangeHalo(mesh, x, { ...at, window }, value), at.dim, value);
+  return oneTap(exchangeHalo(mesh, x, { ...at, window }, { outside: value }), at.dim, value);
 }
 
 /** What a window of one tap reads. */
@@ -97,7 +98,7 @@ function everyFew(x: Tensor, dim: number, stride: number): Tensor {
 function keptFirst(
   mesh: Mesh,
   x: Tensor,
-  at: SplitDim,
+  at: Split,
   start: number,
   stride: number,
   window: typeof PLAIN_WINDOW,
