@@ -30,7 +30,7 @@ import { groupsAlong, type Mesh } from "./mesh.ts";
 import { moveRuleOf } from "./moves/moves.ts";
 import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
-import { reshard, reshardBytes } from "./reshard.ts";
+import { reshard, reshardBytes } from "./reshard/reshard.ts";
 import {
   dimOn,
   replicatedSharding,
@@ -189,7 +189,7 @@ class Partitioner {
       results: outputs.map((v): Placed => ({ form: v.aval, sharding: this.#found.shardingOf(v) })),
       movable: move?.movable(rule, params) ?? new Set<Factor>(),
       bytes: (form: Aval, from: Sharding, to: Sharding) =>
-        reshardBytes(form.dims, dtypeFacts(form.dtype).bytes, from, to),
+        reshardBytes(this.#mesh, form.dims, dtypeFacts(form.dtype).bytes, from, to),
     };
     const { choose } = this.#options;
     if (choose !== undefined) return choose(question);
