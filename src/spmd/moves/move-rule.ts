@@ -22,6 +22,8 @@ export interface MoveQuestion {
 export interface MoveRule {
   /** Those of `rule.moves` that may be split. */
   movable(rule: ShardingRule, params: unknown): ReadonlySet<Factor>;
+  /** Rules beside the op's own one, whose moving factors may all be split. */
+  others?(equation: Equation): readonly ShardingRule[];
   /** Pieces of the results, as the assignment has them. */
   apply(question: MoveQuestion): readonly Tensor[];
 }
