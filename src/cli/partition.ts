@@ -63,7 +63,7 @@ export const command: Command = defineCommand({
     const program = simplifyAll(parted.program);
     const totals = totalsOf(exchangesOf(program));
     const memory = memoryUse(program);
-    const time = stepTime(program, device);
+    const time = stepTime(program, device, { mesh });
     const facts = model.facts();
     const tokens = model.training.batch * model.training.length;
     // Backward takes twice what forward does.
