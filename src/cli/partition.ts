@@ -14,7 +14,7 @@ import { stepTime } from "../spmd/roofline.ts";
 import { showSharding } from "../spmd/sharding.ts";
 import { openPreset } from "../train/families.ts";
 import { traceStep } from "../train/memory.ts";
-import { simplify } from "../transforms/simplify.ts";
+import { simplifyAll } from "../transforms/simplify.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { formatTable } from "./table.ts";
 
@@ -60,10 +60,10 @@ export const command: Command = defineCommand({
     const found = propagate(mesh, whole, seedsOf(mesh, whole, { rules }));
     const parted = partition(whole, found);
     const seconds = (performance.now() - started) / 1000;
-    const program = simplify(parted.program);
+    const program = simplifyAll(parted.program);
     const totals = totalsOf(exchangesOf(program));
     const memory = memoryUse(program);
-    const time = stepTime(program, device);
+    const time = stepTime(program, device, { mesh });
     const facts = model.facts();
     const tokens = model.training.batch * model.training.length;
     // Backward takes twice what forward does.

@@ -161,7 +161,8 @@ export function defaultRules(mesh: Mesh): AxisRules {
  * The layout of GSPMD's dense Transformers (§ "2D finalised"; Lingvo's `blm_split`, `mhd_w_split` …) on a mesh {x, y}, or
  * {data, model}: with x along examples and y along heads and hidden units, weights `embed × mlp` lie [x, y], the residual
  * stream [x, -, y], and what is inside layers [x, -, y]. The stream's word is `width` and that of a weight's side `embed`,
- * since the one is split on y, the other on x.
+ * since the one is split on y, the other on x; the rows of
+ * tables are `symbol` and stay whole.
  *
  * @throws ShardingError for a mesh that has neither pair of axes
  */

@@ -38,6 +38,7 @@ import { moveRuleOf } from "./moves/moves.ts";
 import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
 import { reshard, reshardBytes } from "./reshard/reshard.ts";
+import { scatterSums } from "./scatter-sums.ts";
 import {
   dimOn,
   replicatedSharding,
@@ -73,7 +74,7 @@ export function partition(
   const outputs = program.outputs.map((v) => found.shardingOf(v));
   return {
     ...{ mesh: found.mesh, inputs, outputs },
-    program: delaySums(partitioner.partition(program, inputs, outputs)),
+    program: delaySums(scatterSums(partitioner.partition(program, inputs, outputs))),
   };
 }
 

@@ -47,6 +47,10 @@ export const BENCHES: CommandList = {
     summary: "Time the time-frequency transform of the length of day against ssqueezepy and scipy",
     load: () => import("./ntft.ts"),
   },
+  utilization: {
+    summary: "Hold predicted shares of the peak against those measured on TPU v3, v5e and v5p",
+    load: () => import("./utilization.ts"),
+  },
   "generate-runner": {
     summary: "Answer the requests of `bench generate` on stdin",
     load: () => import("./generate-runner.ts"),
