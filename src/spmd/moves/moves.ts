@@ -8,7 +8,7 @@ import { iotaOp } from "../../ops/creation.ts";
 import { cumsumOp } from "../../ops/cumulative.ts";
 import { dynamicSliceOp, dynamicUpdateSliceOp } from "../../ops/dynamic.ts";
 import { gatherOp, scatterAddOp } from "../../ops/indexing.ts";
-import { reverseOp } from "../../ops/layout.ts";
+import { reshapeOp, reverseOp } from "../../ops/layout.ts";
 import { layerNormOp, rmsNormOp } from "../../ops/normalisation.ts";
 import { concatenateOp, padOp, sliceOp, splitOp } from "../../ops/pieces.ts";
 import { windowArgMaxOp, windowMaxOp, windowSumOp } from "../../ops/pool.ts";
@@ -22,6 +22,7 @@ import { iotaSplit } from "./iota.ts";
 import type { MoveRule } from "./move-rule.ts";
 import { layerNormSplit, rmsNormSplit } from "./norms.ts";
 import { argMaxSplit, cumsumSplit, prodSplit, topKSplit } from "./reductions.ts";
+import { reshapeMoves } from "./reshapes.ts";
 import { gatherRows, scatterAddRows, scatterRows } from "./rows.ts";
 import { concatenateMoves, padMoves, reverseMoves, sliceMoves, splitMoves } from "./slices.ts";
 import {
@@ -49,6 +50,7 @@ const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
   [scatterSetOp, scatterRows],
   [scatterMaxOp, scatterRows],
   [scatterMinOp, scatterRows],
+  [reshapeOp, reshapeMoves],
   [sliceOp, sliceMoves],
   [padOp, padMoves],
   [reverseOp, reverseMoves],
