@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hash32 } from "../../data/permutation.ts";
+import { sampleStream } from "../../core/samples.ts";
 import { axesOf, elementUnder } from "../../ops/sliding-window.ts";
 import { type DimWindow, haloOf, localWindowOf, outputsOf, PLAIN_WINDOW } from "./halo-window.ts";
 
@@ -43,8 +43,8 @@ test.each(KNOWN)("halos of %s", (_, size, shards, own, sizes, left, right) => {
 });
 
 function drawnWindow(seed: number): readonly [DimWindow, size: number, shards: number] {
-  let count = 0;
-  const draw = (low: number, high: number) => low + (hash32(seed, count++) % (high - low + 1));
+  const next = sampleStream(seed);
+  const draw = (low: number, high: number) => low + Math.floor(next() * (high - low + 1));
   const own: DimWindow = {
     ...{ taps: draw(1, 6), stride: draw(1, 4), low: draw(-4, 7), high: draw(-4, 7) },
     ...{ inputDilation: draw(1, 3), dilation: draw(1, 3) },
@@ -76,7 +76,8 @@ test("a shard that holds its halo makes the outputs of the whole, for windows of
     expect(outputsOf(own, size)).toBe(axis.count);
     if (axis.count === 0) continue;
     tested++;
-    const value = (g: number) => (g >= 0 && g < size ? 1 + (hash32(seed, g, 7) % 1000) : 0);
+    const numbers = Array.from({ length: size }, (_, g) => 1 + ((seed + 7919 * g) % 1009));
+    const value = (g: number) => numbers[g] ?? 0;
     const whole = Array.from({ length: axis.count }, (_, p) =>
       Array.from({ length: taps }, (_, k) => elementUnder(axis, p, k))
         .map((g) => (g === undefined ? 0 : value(g)))
