@@ -4,13 +4,14 @@
  */
 
 import type { Op } from "../../core/op.ts";
-import { integers, random, type Sample, sample } from "../../core/samples.ts";
-import { sizeOf } from "../../core/shape.ts";
+import { integers, random, type Sample, sample, values } from "../../core/samples.ts";
+import { aval, sizeOf } from "../../core/shape.ts";
 import { convolveKernelOp, convolveOp } from "../../ops/convolution.ts";
 import { cumsumOp } from "../../ops/cumulative.ts";
 import { dynamicSliceOp, dynamicUpdateSliceOp } from "../../ops/dynamic.ts";
 import { reshapeOp, reverseOp } from "../../ops/layout.ts";
 import { concatenateOp, padOp, sliceOp, splitOp } from "../../ops/pieces.ts";
+import { windowPickOp, windowPutOp } from "../../ops/pool.places.ts";
 import { windowArgMaxOp, windowMaxOp, windowSumOp } from "../../ops/pool.ts";
 import { axesOf, elementUnder, type SlidingWindow } from "../../ops/sliding-window.ts";
 import { argsortOp } from "../../ops/sort.ts";
@@ -88,6 +89,30 @@ function drawPool(op: unknown, draw: Draw): DrawnOp {
   const { inputDilation, ...bare } = window;
   const params = sums ? { ...bare, inputDilation, taps } : { ...bare, taps };
   return drawn(op, [random(1 + draw(3), ...sizes)], params);
+}
+
+/** Places under windows, picked from elements or put back. */
+function drawPlaces(draw: Draw): DrawnOp {
+  const { sizes, taps, window, counts } = drawFilled(draw);
+  const { stride, padding, dilation } = window;
+  const params = { stride, padding, dilation, taps, sizes };
+  const batch = 1 + draw(2);
+  const axes = axesOf(window, sizes, taps);
+  const places = Array.from({ length: batch * sizeOf(counts) }, (_, w) => {
+    let [place, rest] = [0, sizeOf(counts)];
+    for (const axis of axes) {
+      rest /= axis.count;
+      const p = Math.floor(w / rest) % axis.count;
+      const under = Array.from({ length: axis.taps }, (_, k) => elementUnder(axis, p, k));
+      const inside = under.flatMap((element) => (element === undefined ? [] : [element]));
+      place = place * axis.length + (inside[draw(inside.length)] ?? 0);
+    }
+    return place;
+  });
+  const at = values(aval("int32", [batch, ...counts]), ...places);
+  return draw(2) === 0
+    ? drawn(windowPickOp, [random(batch, ...sizes), at], params)
+    : drawn(windowPutOp, [random(batch, ...counts), at], params);
 }
 
 function drawDims(draw: Draw): number[] {
@@ -177,6 +202,8 @@ const DRAWS: readonly ((draw: Draw) => DrawnOp)[] = [
   (draw) => drawPool(windowSumOp, draw),
   (draw) => drawPool(windowMaxOp, draw),
   (draw) => drawPool(windowArgMaxOp, draw),
+  drawPlaces,
+  drawPlaces,
   drawSlice,
   drawPad,
   drawReverse,

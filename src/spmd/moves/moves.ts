@@ -11,6 +11,7 @@ import { gatherOp, scatterAddOp } from "../../ops/indexing.ts";
 import { reshapeOp, reverseOp } from "../../ops/layout.ts";
 import { layerNormOp, rmsNormOp } from "../../ops/normalisation.ts";
 import { concatenateOp, padOp, sliceOp, splitOp } from "../../ops/pieces.ts";
+import { windowPickOp, windowPutOp } from "../../ops/pool.places.ts";
 import { windowArgMaxOp, windowMaxOp, windowSumOp } from "../../ops/pool.ts";
 import { prodOp } from "../../ops/reduce.ts";
 import { scatterMaxOp, scatterMinOp, scatterSetOp } from "../../ops/scatter.ts";
@@ -21,6 +22,7 @@ import { attendSplit, logSoftmaxSplit, logSumExpSplit, softmaxSplit } from "./ex
 import { iotaSplit } from "./iota.ts";
 import type { MoveRule } from "./move-rule.ts";
 import { layerNormSplit, rmsNormSplit } from "./norms.ts";
+import { windowPickMoves, windowPutMoves } from "./places.ts";
 import { argMaxSplit, cumsumSplit, prodSplit, topKSplit } from "./reductions.ts";
 import { reshapeMoves } from "./reshapes.ts";
 import { gatherRows, scatterAddRows, scatterRows } from "./rows.ts";
@@ -61,6 +63,8 @@ const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
   [windowSumOp, windowSumMoves],
   [windowMaxOp, windowMaxMoves],
   [windowArgMaxOp, windowArgMaxMoves],
+  [windowPickOp, windowPickMoves],
+  [windowPutOp, windowPutMoves],
   [dynamicSliceOp, dynamicSliceMoves],
   [dynamicUpdateSliceOp, dynamicUpdateSliceMoves],
 ]);
