@@ -1,7 +1,7 @@
 /** @file The sparse feed-forward layer: route, let experts answer their tokens, put the answers back. */
 
 import type { Tensor } from "../core/tensor.ts";
-import { einsum, random, zeros } from "../numpy/index.ts";
+import { einsum, laid, random, where, zeros } from "../numpy/index.ts";
 import type { Key } from "../numpy/random.ts";
 import type { ActivationName } from "./activations.ts";
 import { answerChoices, answerSeats, type Experts } from "./experts.ts";
@@ -15,7 +15,7 @@ import {
 } from "./feed-forward.ts";
 import { fanInUniform, type ParamSpec, param } from "./param.ts";
 import { type RoutingFacts, routingFacts } from "./routing/facts.ts";
-import { type Grouping, grouped, rowsOf, ungrouped } from "./routing/grouping.ts";
+import { type Grouping, grouped, inSequences, ungrouped } from "./routing/grouping.ts";
 import type { Router, RouterState, Routing } from "./routing/routing.ts";
 
 export interface Moe<T> extends Experts<T> {
@@ -85,7 +85,7 @@ export interface MoeRouting extends Routing, RoutingFacts {}
  */
 export function moe(p: Moe<Tensor>, x: Tensor, call: MoeCall): readonly [Tensor, MoeRouting] {
   const { router, grouping, activation, mask, routedScale = 1 } = call;
-  const logits = grouped(routerLogits(p, x, call), grouping, "expert");
+  const logits = laid(grouped(routerLogits(p, x, call), grouping, "expert"), "group token expert");
   const one = (y: Tensor | undefined) => (y === undefined ? undefined : grouped(y, grouping));
   const seen = { logits, state: call.state, ids: one(call.ids), mask: one(mask) };
   const routing = call.deployed
@@ -129,17 +129,18 @@ function routedAnswers(
     readonly steady: boolean;
   },
 ): Tensor {
-  const [batch, pos] = [x.size("batch"), x.size("pos")];
-  const table = x.reshape([-1, x.size("embed")], "token embed");
   const weight = assignment.weight.astype(x.dtype);
   if ("expert" in assignment) {
+    const table = x.reshape([-1, x.size("embed")], "token embed");
     const expert = ungrouped(assignment.expert, grouping);
     const y = answerChoices(p, table, expert, ungrouped(weight, grouping), activation, steady);
     return y.reshape(x.dims, "batch pos embed");
   }
-  const at = rowsOf(assignment.token, batch, pos, grouping).order("expert group slot");
-  const y = answerSeats(p, table, at, weight.order("expert group slot"), activation);
-  return y.reshape(x.dims, "batch pos embed");
+  const tokens = laid(grouped(x, grouping, "embed"), "group token embed");
+  const { token } = assignment;
+  const at = where(token.less(0), tokens.size("token"), token);
+  const y = laid(answerSeats(p, tokens, at, weight, activation), "group token embed");
+  return inSequences(y, grouping, x.size("batch"));
 }
 
 function sharedAnswer(

@@ -314,7 +314,7 @@ function kernelRule(x: Aval, y: Aval, p: ConvolveKernelParams): ShardingRule<Con
         ["batch", out ?? null, ...space],
       ],
       [[out ?? null, depthwise ? null : (into ?? null), ...taps]],
-      { sum: ["batch"], moves: space },
+      { sum: ["batch", ...space], moves: space },
     ),
     local: ([dims]) => (depthwise ? { ...p, groups: dims?.[0] ?? 1 } : p),
   };

@@ -9,18 +9,20 @@
 
 import { type Aval, dimOf } from "../core/shape.ts";
 import type { AxisFactors, Factor, ShardingRule } from "../core/sharding-rule.ts";
-import { factorsOfAxis } from "../core/sharding-rule.ts";
 import { dimAxes, factorAxes } from "./factor-axes.ts";
-import { type AxisPart, overlap, sameParts, showPart, sizeOfParts } from "./mesh.ts";
-import { type Sharding, shardingOn } from "./sharding.ts";
+import { type AxisPart, joinParts, overlap, sameParts, showPart, sizeOfParts } from "./mesh.ts";
+import { type Sharding, sameLayout, shardingOn } from "./sharding.ts";
 
 /** A tensor of the equation, and how it lies, or is wanted. */
 export interface Placed {
   readonly form: Aval;
   readonly sharding: Sharding;
+  /** How it lies as well, since somebody else wanted it so. */
+  readonly copies?: readonly Sharding[];
 }
 
 export interface Assignment {
+  readonly rule: ShardingRule;
   readonly factors: ReadonlyMap<Factor, readonly AxisPart[]>;
   /** Of the operands before the op, and of the results after it, partial sums not yet added. */
   readonly operands: readonly Sharding[];
@@ -33,8 +35,12 @@ export interface AssignmentQuestion {
   readonly results: readonly Placed[];
   /** Factors of `rule.moves` that can be split all the same, since somebody knows how. */
   readonly movable: ReadonlySet<Factor>;
+  /** Other rules of the op; their moving factors may all be split. */
+  readonly others?: readonly ShardingRule[];
   /** Bytes that resharding sends from each device. */
   bytes(form: Aval, from: Sharding, to: Sharding): number;
+  /** Bytes that the op itself sends where factors are split along which data moves. */
+  moved?(assignment: Assignment): number;
 }
 
 /** Multiplications that take as long as sending one byte; about what accelerators of the last ten years have. */
@@ -44,9 +50,12 @@ const MOST_CHOICES = 512;
 
 /** All choices, the likeliest first; never empty, since nothing needs to be split. */
 export function assignments(question: AssignmentQuestion): Assignment[] {
-  return [...choices(optionsOf(question))].flatMap(
-    (factors) => assignmentOf(question.rule, factors) ?? [],
-  );
+  const { rule, movable, others = [] } = question;
+  const of = (one: ShardingRule, may: ReadonlySet<Factor>) =>
+    [...choices(optionsOf(question, one, may))].flatMap(
+      (factors) => assignmentOf(one, factors) ?? [],
+    );
+  return [...of(rule, movable), ...others.flatMap((one) => of(one, new Set(one.moves)))];
 }
 
 /** The cheapest choice; of equal ones the first, which has the most devices at work. */
@@ -60,25 +69,40 @@ export function cheapest(question: AssignmentQuestion): Assignment {
   throw new RangeError("no choice at all: the empty one is always among them");
 }
 
-/** Axes that each factor may take: those that tensors have on it, the most first, and none. */
-function optionsOf(question: AssignmentQuestion): Map<Factor, (readonly AxisPart[])[]> {
-  const { rule, operands, results, movable } = question;
+/**
+ * Axes that each factor may take: those that tensors have on it, the most first, and none. Those of a factor along
+ * which data moves may go to another factor of the same tensor: an exchange among all instead of a gather.
+ */
+function optionsOf(
+  { operands, results }: AssignmentQuestion,
+  rule: ShardingRule,
+  movable: ReadonlySet<Factor>,
+): Map<Factor, (readonly AxisPart[])[]> {
   const sides = [...rule.operands, ...rule.results];
-  const placed = [...operands, ...results];
   const options = new Map<Factor, (readonly AxisPart[])[]>();
-  for (const factor of new Set(sides.flat().flatMap(factorsOfAxis))) {
-    options.set(factor, []);
-  }
-  placed.forEach(({ sharding }, i) => {
-    const found = factorAxes(
-      sharding.dims.map(({ axes }) => axes),
-      sides[i] ?? [],
-      rule.lengths,
-    );
-    for (const [factor, axes] of found) {
-      const list = options.get(factor);
-      if (axes.length === 0 || (rule.moves.includes(factor) && !movable.has(factor))) continue;
-      if (list?.some((other) => sameParts(other, axes)) === false) list.push(axes);
+  const offer = (factor: Factor, axes: readonly AxisPart[]) => {
+    const list = options.get(factor) ?? [];
+    options.set(factor, list);
+    if (axes.length === 0 || (rule.moves.includes(factor) && !movable.has(factor))) return;
+    if (!list.some((other) => sameParts(other, axes))) list.push(axes);
+  };
+  const reduced = [...rule.sum, ...rule.max, ...rule.min];
+  const free = (factor: Factor) => !reduced.includes(factor) && !rule.moves.includes(factor);
+  [...operands, ...results].forEach(({ form, sharding, copies = [] }, i) => {
+    const side = sides[i] ?? [];
+    for (const { dims } of [sharding, ...copies]) {
+      const found = factorAxes(
+        dims.map(({ axes }) => axes),
+        side,
+        rule.lengths,
+      );
+      const moving = rule.moves.flatMap((factor) => found.get(factor) ?? []);
+      for (const [factor, axes] of found) {
+        offer(factor, axes);
+        const dim = side.indexOf(factor);
+        if (moving.length > 0 && free(factor) && dim >= 0 && dimOf(form, dim) > 1)
+          offer(factor, joinParts([...axes, ...moving]));
+      }
     }
   });
   for (const list of options.values()) {
@@ -132,23 +156,24 @@ function assignmentOf(
     return undefined;
   const sum = rule.sum.flatMap((factor) => factors.get(factor) ?? []);
   return {
-    ...{ factors, operands },
+    ...{ rule, factors, operands },
     results: results.map((each) => (sum.length === 0 ? each : { ...each, sum })),
   };
 }
 
 function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
-  const { rule, operands, results, bytes } = question;
-  const moved = operands.reduce(
-    (sum, { form, sharding }, i) => sum + bytes(form, sharding, assignment.operands[i] ?? sharding),
-    0,
-  );
+  const { operands, results, bytes } = question;
+  const { rule, factors } = assignment;
+  const brought = operands.reduce((sum, { form, sharding, copies = [] }, i) => {
+    const to = assignment.operands[i] ?? sharding;
+    return sum + (copies.some((copy) => sameLayout(copy, to)) ? 0 : bytes(form, sharding, to));
+  }, 0);
   const returned = results.reduce(
     (sum, { form, sharding }, i) => sum + bytes(form, assignment.results[i] ?? sharding, sharding),
     0,
   );
   // Extremes are combined at once, on all devices.
-  const extremes = [...rule.max, ...rule.min].flatMap((f) => assignment.factors.get(f) ?? []);
+  const extremes = [...rule.max, ...rule.min].flatMap((f) => factors.get(f) ?? []);
   const combined =
     extremes.length === 0
       ? 0
@@ -156,11 +181,14 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
           const own = assignment.results[i] ?? shardingOn([]);
           return sum + bytes(form, { ...own, sum: extremes }, own);
         }, 0);
-  return moved + returned + combined + workOf(question, assignment) / WORK_PER_BYTE;
+  const moves = rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0);
+  const moved = moves ? (question.moved?.(assignment) ?? 0) : 0;
+  const work = workOf(question, assignment) / WORK_PER_BYTE;
+  return brought + moved + returned + combined + work;
 }
 
 /** Points of the index space on each device: for a contraction its multiplications. */
-function workOf({ rule, operands, results }: AssignmentQuestion, { factors }: Assignment): number {
+function workOf({ operands, results }: AssignmentQuestion, { rule, factors }: Assignment): number {
   const lengths = new Map<Factor, number>(Object.entries(rule.lengths));
   const sides = [...rule.operands, ...rule.results];
   [...operands, ...results].forEach(({ form }, i) => {
@@ -174,12 +202,20 @@ function workOf({ rule, operands, results }: AssignmentQuestion, { factors }: As
   return work;
 }
 
-/** Names a question for what decides about its answer. */
-export function assignmentKey({ rule, operands, results, movable }: AssignmentQuestion): string {
+/** Names a question about an op for what decides about its answer. */
+export function assignmentKey(
+  { rule, operands, results, movable }: AssignmentQuestion,
+  op: string,
+  params: unknown,
+): string {
   const sides = [rule.operands, rule.results, rule.sum, rule.max, rule.min, rule.moves];
+  const layout = ({ dims }: Sharding) =>
+    dims.map(({ axes }) => axes.map((part) => showPart(part)).join("+")).join(",");
   const placed = [...operands, ...results].map(
-    ({ form, sharding }) =>
-      `${form.dtype}${form.dims}:${sharding.dims.map(({ axes }) => axes.map((part) => showPart(part)).join("+")).join(",")}`,
+    ({ form, sharding, copies = [] }) =>
+      `${form.dtype}${form.dims}:${[sharding, ...copies].map(layout).join(" ")}`,
   );
-  return `${JSON.stringify(sides)}|${placed.join("|")}|${[...movable]}`;
+  // How much moves is in the params, as the reach of a window is.
+  const how = movable.size > 0 ? `${op} ${JSON.stringify(params)}` : "";
+  return `${JSON.stringify(sides)}|${placed.join("|")}|${[...movable]}|${how}`;
 }

@@ -4,14 +4,16 @@
  * sums of which each device keeps a part.
  */
 
-import { Builder, replay, writing } from "../core/builder.ts";
+import { Builder, onBehalfOf, replay, writing } from "../core/builder.ts";
 import type { Groups } from "../core/collective.ts";
 import { type Equation, mapPrograms, type Program, type Variable } from "../core/program.ts";
 import { sameDims } from "../core/shape.ts";
+import type { SourceLine } from "../core/source.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { addOp, negOp, subOp } from "../ops/arithmetic.ts";
 import {
   type AllReduceParams,
+  type AlongParams,
   allReduce,
   allReduceOp,
   reduceScatter,
@@ -31,6 +33,8 @@ interface PendingSum {
   readonly groups: Groups;
   /** Along which each device keeps its part of the sum; null where all keep all. */
   readonly axis: number | null;
+  /** Where the sum was asked for. */
+  readonly source: SourceLine;
 }
 
 /** Linear ops of one operand that a sum over devices passes. */
@@ -55,9 +59,10 @@ export function delaySums(program: Program): Program {
       const value = values.get(v);
       if (value === undefined) throw new RangeError("a value is used before it is made");
       if (value.sum === null) return value.tensor;
-      const { groups, axis } = value.sum;
-      const tensor =
-        axis === null ? allReduce(value.tensor, groups) : reduceScatter(value.tensor, axis, groups);
+      const { groups, axis, source } = value.sum;
+      const tensor = onBehalfOf(source, () =>
+        axis === null ? allReduce(value.tensor, groups) : reduceScatter(value.tensor, axis, groups),
+      );
       values.set(v, { tensor, sum: null });
       return tensor;
     };
@@ -94,7 +99,7 @@ function onSummands(equation: Equation, operands: readonly Tensor[], { axis }: P
 
 /** The sum over devices that is still to be taken of the equation's result; undefined for none. */
 function delay(
-  { op, params, inputs, outputs }: Equation,
+  { op, params, inputs, outputs, source }: Equation,
   values: ReadonlyMap<Variable, Value>,
   once: (v: Variable) => boolean,
 ): PendingSum | undefined {
@@ -103,10 +108,10 @@ function delay(
   if (own === undefined) return undefined;
   if ((op as unknown) === allReduceOp) {
     const { groups, reduction } = params as AllReduceParams;
-    return reduction === "sum" && own.sum === null ? { groups, axis: null } : undefined;
+    return reduction === "sum" && own.sum === null ? { groups, axis: null, source } : undefined;
   }
   if ((op as unknown) === reduceScatterOp)
-    return own.sum === null ? (params as PendingSum) : undefined;
+    return own.sum === null ? { ...(params as AlongParams), source } : undefined;
   if (own.sum === null || !(PASSES.has(op) || JOINS.has(op))) return undefined;
   const { groups, axis } = own.sum;
   if (axis !== null && !JOINS.has(op)) {

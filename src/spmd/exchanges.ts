@@ -1,8 +1,4 @@
-/**
- * @file What a per-device program sends: its collectives, with bytes sent from each device by ring algorithms among n
- * devices: (n − 1)/n of an all-gather's result, of a reduce-scatter's or an all-to-all's operand, twice that of an
- * all-reduce's; the whole operand of a permute.
- */
+/** @file What a per-device program sends: its collectives, with the bytes that each device sends. */
 
 import type { Groups } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
@@ -11,16 +7,10 @@ import { sizeOf } from "../core/shape.ts";
 import type { SourceLine } from "../core/source.ts";
 import type { PermuteParams } from "../ops/collectives.device.ts";
 import { type ScanParams, scanOp } from "../ops/control/scan.ts";
-
-export type ExchangeKind =
-  | "allReduce"
-  | "allGather"
-  | "reduceScatter"
-  | "allToAll"
-  | "collectivePermute";
+import { bytesSent, type CollectiveKind, isCollectiveKind } from "./collective-bytes.ts";
 
 export interface Exchange {
-  readonly kind: ExchangeKind;
+  readonly kind: CollectiveKind;
   /** Devices that talk among themselves. */
   readonly devices: number;
   /** Some of them that do, by number: one group, or a sender and a receiver. */
@@ -31,15 +21,6 @@ export interface Exchange {
   readonly times: number;
   readonly source: SourceLine;
 }
-
-/** Share of the larger side that each of n devices sends. */
-const SENT: Readonly<Record<ExchangeKind, (n: number) => number>> = {
-  allReduce: (n) => (2 * (n - 1)) / n,
-  allGather: (n) => (n - 1) / n,
-  reduceScatter: (n) => (n - 1) / n,
-  allToAll: (n) => (n - 1) / n,
-  collectivePermute: () => 1,
-};
 
 export function exchangesOf(program: Program, times = 1): Exchange[] {
   return program.equations.flatMap((equation) => {
@@ -61,8 +42,8 @@ function exchangeOf(
   { op, params, inputs, outputs, source }: Equation,
   times: number,
 ): Exchange | undefined {
-  if (!(op.name in SENT)) return undefined;
-  const kind = op.name as ExchangeKind;
+  const kind = op.name;
+  if (!isCollectiveKind(kind)) return undefined;
   const [x, y] = [inputs[0]?.aval, outputs[0]?.aval];
   if (x === undefined || y === undefined) return undefined;
   const permute = kind === "collectivePermute";
@@ -70,13 +51,14 @@ function exchangeOf(
   const devices = permute ? (params as PermuteParams).devices : (groups[0]?.length ?? 1);
   if (devices === 1) return undefined;
   const larger = kind === "allGather" ? y : x;
-  const bytes = SENT[kind](devices) * sizeOf(larger.dims) * dtypeFacts(larger.dtype).bytes;
+  const size = sizeOf(larger.dims) * dtypeFacts(larger.dtype).bytes;
+  const bytes = bytesSent(kind, devices, size);
   const group = groups[0] ?? (params as PermuteParams).pairs?.find(([a, b]) => a !== b) ?? [];
   return { kind, devices, group, bytes, times, source };
 }
 
 export interface ExchangeTotal {
-  readonly kind: ExchangeKind;
+  readonly kind: CollectiveKind;
   readonly count: number;
   /** Sent from each device, loops counted in full. */
   readonly bytes: number;
@@ -84,7 +66,7 @@ export interface ExchangeTotal {
 
 /** By kind, the most bytes first. */
 export function totalsOf(exchanges: readonly Exchange[]): ExchangeTotal[] {
-  const totals = new Map<ExchangeKind, { count: number; bytes: number }>();
+  const totals = new Map<CollectiveKind, { count: number; bytes: number }>();
   for (const { kind, bytes, times } of exchanges) {
     const total = totals.get(kind) ?? { count: 0, bytes: 0 };
     total.count += times;

@@ -9,10 +9,16 @@
 
 import { apply, Builder, onBehalfOf, replay, writing } from "../core/builder.ts";
 import { dtypeFacts } from "../core/dtype.ts";
-import { type Equation, mapPrograms, type Program, type Variable } from "../core/program.ts";
+import {
+  type Equation,
+  mapPrograms,
+  type Program,
+  type Variable,
+  withoutDeadCode,
+} from "../core/program.ts";
 import type { Aval } from "../core/shape.ts";
 import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
-import { factorsOfAxis } from "../core/sharding-rule.ts";
+import { factorsOfAxis, showRule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { allReduce } from "../ops/collectives.ts";
 import { shardOp } from "../ops/shard.ts";
@@ -25,12 +31,13 @@ import {
 } from "./assignment.ts";
 import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./control-flow.ts";
 import { delaySums } from "./delay-sums.ts";
+import { exchangesOf } from "./exchanges.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
 import { moveRuleOf } from "./moves/moves.ts";
 import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
-import { reshard, reshardBytes } from "./reshard.ts";
+import { reshard, reshardBytes } from "./reshard/reshard.ts";
 import { scatterSums } from "./scatter-sums.ts";
 import {
   dimOn,
@@ -53,7 +60,7 @@ export interface PartitionOptions {
   /** Which mesh axes split which factor; the cheapest choice when absent. Tests choose at random. */
   readonly choose?: (question: AssignmentQuestion) => Assignment;
   /** Told what was chosen for every equation. */
-  readonly onChoice?: (equation: Equation, rule: ShardingRule, assignment: Assignment) => void;
+  readonly onChoice?: (equation: Equation, assignment: Assignment) => void;
 }
 
 /** @param found - shardings of the program's values, and of those in the programs inside */
@@ -102,7 +109,7 @@ class Partitioner {
       const results = program.outputs.map((v, i) =>
         pieces.as(v, outputs[i] ?? this.#found.shardingOf(v)),
       );
-      return builder.finish(results).program;
+      return withoutDeadCode(builder.finish(results).program);
     });
   }
 
@@ -127,16 +134,19 @@ class Partitioner {
       equation.params,
     );
     const assignment = this.#assign(equation, rule, pieces);
-    this.#options.onChoice?.(equation, rule, assignment);
+    this.#options.onChoice?.(equation, assignment);
     const operands = inputs.map((v, i) =>
       pieces.as(v, assignment.operands[i] ?? this.#found.shardingOf(v)),
     );
-    const results = this.#run(equation, rule, assignment, operands);
+    const results = this.#run(equation, assignment, operands);
     outputs.forEach((v, i) => {
-      const from = assignment.results[i] ?? shardingOn([]);
-      const to = this.#found.shardingOf(v);
-      const tensor = reshard(this.#mesh, results[i] as Tensor, v.aval.dims, from, to);
-      pieces.set(v, { tensor, sharding: to });
+      const made = {
+        tensor: results[i] as Tensor,
+        sharding: assignment.results[i] ?? shardingOn([]),
+      };
+      const sharding = this.#found.shardingOf(v);
+      const tensor = reshard(this.#mesh, made.tensor, v.aval.dims, made.sharding, sharding);
+      pieces.set(v, { tensor, sharding }, made);
     });
   }
 
@@ -178,41 +188,55 @@ class Partitioner {
     });
   }
 
-  #assign(
-    { op, params, inputs, outputs }: Equation,
-    rule: ShardingRule,
-    pieces: Pieces,
-  ): Assignment {
+  #assign(equation: Equation, rule: ShardingRule, pieces: Pieces): Assignment {
+    const { op, params, inputs, outputs } = equation;
     const move = moveRuleOf(op);
-    const question = {
+    const question: AssignmentQuestion = {
       rule,
-      operands: inputs.map((v): Placed => ({ form: v.aval, sharding: pieces.get(v).sharding })),
+      operands: inputs.map(
+        (v): Placed => ({
+          form: v.aval,
+          sharding: pieces.get(v).sharding,
+          copies: pieces.copiesOf(v),
+        }),
+      ),
       results: outputs.map((v): Placed => ({ form: v.aval, sharding: this.#found.shardingOf(v) })),
       movable: move?.movable(rule, params) ?? new Set<Factor>(),
+      others: move?.others?.(equation) ?? [],
+      moved: (assignment) => this.#moved(equation, assignment),
       bytes: (form: Aval, from: Sharding, to: Sharding) =>
-        reshardBytes(form.dims, dtypeFacts(form.dtype).bytes, from, to),
+        reshardBytes(this.#mesh, form.dims, dtypeFacts(form.dtype).bytes, from, to),
     };
     const { choose } = this.#options;
     if (choose !== undefined) return choose(question);
-    const key = assignmentKey(question);
+    const key = assignmentKey(question, op.name, params);
     const known = this.#assignments.get(key) ?? cheapest(question);
     this.#assignments.set(key, known);
-    return known;
+    // The rule of an equation alike makes params of its own.
+    const rules = [rule, ...(question.others ?? [])];
+    const same = rules.find((own) => showRule(own) === showRule(known.rule));
+    return { ...known, rule: same ?? rule };
+  }
+
+  /** Bytes that the op sends from each device when it runs so. */
+  #moved(equation: Equation, assignment: Assignment): number {
+    const builder = new Builder(equation.op.name);
+    const program = writing(builder, () => {
+      const operands = equation.inputs.map((v, i) =>
+        builder.input(pieceOf(v.aval, assignment.operands[i] ?? shardingOn([]))),
+      );
+      return builder.finish(this.#run(equation, assignment, operands)).program;
+    });
+    return exchangesOf(withoutDeadCode(program)).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** The op on pieces; sums still partial, extremes combined. */
-  #run(
-    equation: Equation,
-    rule: ShardingRule,
-    assignment: Assignment,
-    operands: readonly Tensor[],
-  ): readonly Tensor[] {
+  #run(equation: Equation, assignment: Assignment, operands: readonly Tensor[]): readonly Tensor[] {
     const { op, inputs, outputs } = equation;
+    const { rule } = assignment;
     const split = (factors: readonly Factor[]) =>
       factors.filter((factor) => (assignment.factors.get(factor) ?? []).length > 0);
-    const clean = operands.map((x, i) =>
-      this.#clean(x, inputs[i] as Variable, i, rule, assignment),
-    );
+    const clean = operands.map((x, i) => this.#clean(x, inputs[i] as Variable, i, assignment));
     const moved = split(rule.moves);
     const move = moveRuleOf(op);
     if (moved.length > 0 && move !== undefined)
@@ -232,7 +256,7 @@ class Partitioner {
   }
 
   /** An operand without padding along the factors that are reduced away. */
-  #clean(x: Tensor, v: Variable, at: number, rule: ShardingRule, { factors }: Assignment): Tensor {
+  #clean(x: Tensor, v: Variable, at: number, { rule, factors }: Assignment): Tensor {
     let clean = x;
     rule.operands[at]?.forEach((axis, dim) => {
       for (const kind of ["sum", "max", "min"] as const satisfies readonly Neutral[]) {
@@ -250,14 +274,17 @@ class Partitioner {
 class Pieces {
   readonly #mesh: Mesh;
   readonly #pieces = new Map<Variable, Piece>();
-  readonly #other = new Map<Variable, Map<string, Tensor>>();
+  readonly #copies = new Map<Variable, Map<string, Piece>>();
 
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
   }
 
-  set(v: Variable, piece: Piece): void {
+  /** @param made - how an op made it, before it was moved to where it is wanted */
+  set(v: Variable, piece: Piece, made?: Piece): void {
     this.#pieces.set(v, piece);
+    const stays = made === undefined || sameLayout(made.sharding, piece.sharding);
+    if (!stays && made.sharding.sum.length === 0) this.#keep(v, made);
   }
 
   get(v: Variable): Piece {
@@ -266,15 +293,25 @@ class Pieces {
     return piece;
   }
 
+  /** How the value lies as well. */
+  copiesOf(v: Variable): readonly Sharding[] {
+    return [...(this.#copies.get(v)?.values() ?? [])].map(({ sharding }) => sharding);
+  }
+
   /** The piece under another sharding; moved once, however often it is asked for. */
   as(v: Variable, to: Sharding): Tensor {
     const { tensor, sharding } = this.get(v);
     if (sameLayout(sharding, to)) return tensor;
-    const known = this.#other.get(v) ?? new Map<string, Tensor>();
-    this.#other.set(v, known);
-    const key = showSharding(to);
-    const moved = known.get(key) ?? reshard(this.#mesh, tensor, v.aval.dims, sharding, to);
-    known.set(key, moved);
+    const known = this.#copies.get(v)?.get(showSharding(to));
+    if (known !== undefined) return known.tensor;
+    const moved = reshard(this.#mesh, tensor, v.aval.dims, sharding, to);
+    this.#keep(v, { tensor: moved, sharding: to });
     return moved;
+  }
+
+  #keep(v: Variable, piece: Piece): void {
+    const copies = this.#copies.get(v) ?? new Map<string, Piece>();
+    copies.set(showSharding(piece.sharding), piece);
+    this.#copies.set(v, copies);
   }
 }

@@ -107,7 +107,7 @@ export function partitionedCase(
         );
       },
     }),
-    onChoice({ op }, rule, { factors }) {
+    onChoice({ op }, { rule, factors }) {
       for (const factor of new Set(
         [...rule.operands, ...rule.results].flat().flatMap(factorsOfAxis),
       )) {

@@ -6,6 +6,8 @@ import type { Factor, ShardingRule } from "../../core/sharding-rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { Assignment } from "../assignment.ts";
 import { type AxisPart, groupsAlong, joinParts, type Mesh } from "../mesh.ts";
+import { pieceOf } from "../pieces.ts";
+import { shardingOn } from "../sharding.ts";
 
 /** An equation to be run on pieces. */
 export interface MoveQuestion {
@@ -20,6 +22,8 @@ export interface MoveQuestion {
 export interface MoveRule {
   /** Those of `rule.moves` that may be split. */
   movable(rule: ShardingRule, params: unknown): ReadonlySet<Factor>;
+  /** Rules beside the op's own one, whose moving factors may all be split. */
+  others?(equation: Equation): readonly ShardingRule[];
   /** Pieces of the results, as the assignment has them. */
   apply(question: MoveQuestion): readonly Tensor[];
 }
@@ -70,4 +74,12 @@ function only(splits: readonly SplitDim[]): SplitDim {
 /** A rule for ops whose every moving factor may be split. */
 export function moveRule(apply: (question: MoveQuestion) => readonly Tensor[]): MoveRule {
   return { movable: ({ moves }) => new Set(moves), apply };
+}
+
+/** Params of the op for the pieces of its results. */
+export function localParams<P>({ rule, assignment, equation }: MoveQuestion): P {
+  const dims = equation.outputs.map(
+    (v, i) => pieceOf(v.aval, assignment.results[i] ?? shardingOn([])).dims,
+  );
+  return rule.local(dims) as P;
 }

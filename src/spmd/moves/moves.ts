@@ -3,20 +3,34 @@
 import type { Op } from "../../core/op.ts";
 import { argMaxOp } from "../../ops/arg-max.ts";
 import { attendOp } from "../../ops/attention.ts";
+import { convolveKernelOp, convolveOp } from "../../ops/convolution.ts";
 import { iotaOp } from "../../ops/creation.ts";
 import { cumsumOp } from "../../ops/cumulative.ts";
+import { dynamicSliceOp, dynamicUpdateSliceOp } from "../../ops/dynamic.ts";
 import { gatherOp, scatterAddOp } from "../../ops/indexing.ts";
+import { reverseOp } from "../../ops/layout.ts";
 import { layerNormOp, rmsNormOp } from "../../ops/normalisation.ts";
+import { concatenateOp, padOp, sliceOp, splitOp } from "../../ops/pieces.ts";
+import { windowArgMaxOp, windowMaxOp, windowSumOp } from "../../ops/pool.ts";
 import { prodOp } from "../../ops/reduce.ts";
 import { scatterMaxOp, scatterMinOp, scatterSetOp } from "../../ops/scatter.ts";
 import { logSoftmaxOp, logSumExpOp, softmaxOp } from "../../ops/softmax.ts";
 import { topKOp } from "../../ops/top-k.ts";
+import { dynamicSliceMoves, dynamicUpdateSliceMoves } from "./boxes.ts";
 import { attendSplit, logSoftmaxSplit, logSumExpSplit, softmaxSplit } from "./exponentials.ts";
 import { iotaSplit } from "./iota.ts";
 import type { MoveRule } from "./move-rule.ts";
 import { layerNormSplit, rmsNormSplit } from "./norms.ts";
 import { argMaxSplit, cumsumSplit, prodSplit, topKSplit } from "./reductions.ts";
 import { gatherRows, scatterAddRows, scatterRows } from "./rows.ts";
+import { concatenateMoves, padMoves, reverseMoves, sliceMoves, splitMoves } from "./slices.ts";
+import {
+  convolveKernelMoves,
+  convolveMoves,
+  windowArgMaxMoves,
+  windowMaxMoves,
+  windowSumMoves,
+} from "./windows.ts";
 
 const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
   [iotaOp, iotaSplit],
@@ -35,6 +49,18 @@ const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
   [scatterSetOp, scatterRows],
   [scatterMaxOp, scatterRows],
   [scatterMinOp, scatterRows],
+  [sliceOp, sliceMoves],
+  [padOp, padMoves],
+  [reverseOp, reverseMoves],
+  [concatenateOp, concatenateMoves],
+  [splitOp, splitMoves],
+  [convolveOp, convolveMoves],
+  [convolveKernelOp, convolveKernelMoves],
+  [windowSumOp, windowSumMoves],
+  [windowMaxOp, windowMaxMoves],
+  [windowArgMaxOp, windowArgMaxMoves],
+  [dynamicSliceOp, dynamicSliceMoves],
+  [dynamicUpdateSliceOp, dynamicUpdateSliceMoves],
 ]);
 
 export function moveRuleOf(op: Op): MoveRule | undefined {

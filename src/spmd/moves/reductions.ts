@@ -6,16 +6,17 @@ import { type ArgMaxParams, argMax } from "../../ops/arg-max.ts";
 import { add, mul } from "../../ops/arithmetic.ts";
 import { or } from "../../ops/bits.ts";
 import { allGather, allReduce } from "../../ops/collectives.ts";
-import { fullLike, iota } from "../../ops/creation.ts";
+import { fullLike } from "../../ops/creation.ts";
 import { type CumsumParams, cumsum } from "../../ops/cumulative.ts";
 import { reduceMax } from "../../ops/extremes.ts";
 import { gather } from "../../ops/indexing.ts";
 import { reshape } from "../../ops/layout.ts";
-import { equal, isNaNElement, less, select } from "../../ops/logic.ts";
+import { equal, isNaNElement, select } from "../../ops/logic.ts";
 import { GREATEST, LEAST } from "../../ops/magnitude.ts";
 import { prod } from "../../ops/reduce.ts";
-import { restore, sum } from "../../ops/sum.ts";
+import { restore } from "../../ops/sum.ts";
 import { type TopKParams, topK } from "../../ops/top-k.ts";
+import { cumulativeSplit } from "../halo/cumulative-split.ts";
 import { withoutPadding, withPadding } from "../mask.ts";
 import { type AxisPart, groupsAlong } from "../mesh.ts";
 import { deviceAlong } from "../place.ts";
@@ -64,19 +65,16 @@ function shifted(
 
 /** Own prefixes, and the sums of the shards before. */
 export const cumsumSplit: MoveRule = moveRule((question) => {
-  const { mesh, equation } = question;
-  const { axis, reverse } = equation.params as CumsumParams;
-  const split = splitOperand(question);
-  const x = withoutPadding(mesh, question.operands[0] as Tensor, split, "sum");
-  const total = sum(x, [axis]);
-  const line = reshape(total, total.dims.toSpliced(axis, 0, 1));
-  const all = allGather(line, axis, split.groups);
-  const form = aval("int32", all.dims);
-  const place = iota(form, axis);
-  const own = restore(deviceAlong(mesh, split.axes), form, form.dims.map((_, i) => i)); // biome-ignore format: one line
-  const before = reverse ? less(own, place) : less(place, own);
-  const offset = sum(select(before, all, fullLike(all.aval, 0)), [axis]);
-  return [add(cumsum(x, axis, { reverse }), restore(offset, x.aval, [axis]))];
+  const { axis, reverse } = question.equation.params as CumsumParams;
+  const run = {
+    scan: (x: Tensor) => cumsum(x, axis, { reverse }),
+    combine: add,
+    identity: 0,
+    reverse,
+  };
+  return [
+    cumulativeSplit(question.mesh, question.operands[0] as Tensor, splitOperand(question), run),
+  ];
 });
 
 /** The largest of each shard, of which the largest of all are taken. Among equals the first shard has the lower place. */
