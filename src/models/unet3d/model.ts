@@ -1,15 +1,15 @@
 /**
- * @file The 3-D U-Net: two convolutions a level, pooling down, transposed convolutions up, and at each level on the way up
- * what the level had on the way down. Group norms, so that no example sees another.
+ * @file The 3-D U-Net: two convolutions a level, the first of stride 2 on the way down, transposed ones up, and at each level
+ * on the way up what it had on the way down. Group norms, so that no example sees another.
  *
  * It says where space is and nothing of devices: `depth` and `row` may be split, and every window then needs its neighbours.
  *
- * @see Çiçek et al., arXiv:1606.06650
+ * @see Çiçek et al., arXiv:1606.06650; strides in place of pooling: Isensee et al., arXiv:1809.10486
  */
 
 import type { Tensor } from "../../core/tensor.ts";
 import * as nn from "../../nn/index.ts";
-import { checkpoint, concatenate, laid, maxPool, relu } from "../../numpy/index.ts";
+import { checkpoint, concatenate, laid, relu, rsqrt } from "../../numpy/index.ts";
 import type { UnetConfig } from "./config.ts";
 
 /** A convolution without a bias, and the norm that has one. */
@@ -67,13 +67,14 @@ const WORDS = "batch channel depth row column";
  * @returns `[batch, channel, depth, row, column]` with a channel for each class
  */
 export function unet(p: Unet<Tensor>, volume: Tensor, config: UnetConfig): Tensor {
-  const plain = (own: UnetLevel<Tensor>, x: Tensor) => throughLevel(own, x, config);
-  const through = config.recompute ? checkpoint(plain) : plain;
+  const level = (stride: number) => {
+    const plain = (own: UnetLevel<Tensor>, x: Tensor) => throughLevel(own, x, stride, config);
+    return config.recompute ? checkpoint(plain) : plain;
+  };
   const kept: Tensor[] = [];
-  let x = volume;
-  p.down.forEach((level, i) => {
-    const entered = i === 0 ? x : maxPool(x, { window: { depth: 2, row: 2, column: 2 } });
-    x = through(level, laid(entered.as(WORDS), WORDS));
+  let x = laid(volume, WORDS);
+  p.down.forEach((own, i) => {
+    x = level(i === 0 ? 1 : 2)(own, x);
     kept.push(x);
   });
   for (let i = p.up.length - 1; i >= 0; i--) {
@@ -81,14 +82,39 @@ export function unet(p: Unet<Tensor>, volume: Tensor, config: UnetConfig): Tenso
     const before = kept[i];
     if (rise === undefined || before === undefined) throw new Error("a level up for each down");
     const larger = nn.convolutionTranspose(rise.larger, x, { stride: 2 }).as(WORDS);
-    x = through(rise.level, laid(concatenate([before, larger], "channel").as(WORDS), WORDS));
+    x = level(1)(rise.level, concatenate([before, larger], "channel").as(WORDS));
   }
   return nn.convolution(p.output, x).as(WORDS);
 }
 
-function throughLevel(level: UnetLevel<Tensor>, volume: Tensor, { groups }: UnetConfig): Tensor {
-  return level.reduce((x, { convolution, norm }) => {
-    const mixed = nn.convolution(convolution, x, { padding: "same" }).as(WORDS);
-    return relu(nn.groupNorm(norm, mixed, { groups }));
+function throughLevel(
+  level: UnetLevel<Tensor>,
+  volume: Tensor,
+  stride: number,
+  { groups }: UnetConfig,
+): Tensor {
+  return level.reduce((x, { convolution, norm }, i) => {
+    const step = i === 0 ? stride : 1;
+    const mixed = nn.convolution(convolution, x, { padding: "same", stride: step }).as(WORDS);
+    return laid(relu(groupNorm(norm, mixed, groups)), WORDS);
   }, volume);
+}
+
+/**
+ * As `nn.groupNorm`, axis by axis: flattening space would bring a volume that is split together.
+ *
+ * @see Wu and He, arXiv:1803.08494
+ */
+function groupNorm({ scale, bias }: nn.ChannelNorm<Tensor>, x: Tensor, groups: number): Tensor {
+  const [batch, channels, ...space] = x.dims as [number, number, ...number[]];
+  const apart = x.reshape(
+    [batch, groups, channels / groups, ...space],
+    "batch group member depth row column",
+  );
+  const mean = (y: Tensor) =>
+    ["column", "row", "depth", "member"].reduce((z, axis) => z.mean(axis), y);
+  const centred = apart.sub(mean(apart));
+  const variance = mean(centred.square());
+  const normal = centred.mul(rsqrt(variance.add(1e-5)));
+  return normal.reshape(x.dims, WORDS).mul(scale).add(bias);
 }
