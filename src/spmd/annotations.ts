@@ -137,7 +137,7 @@ export function checkRules(mesh: Mesh, rules: AxisRules): void {
   }
 }
 
-/** Rules for meshes with the usual axis names: examples and experts over `data`, widths over `model`. */
+/** Rules for meshes with the usual axis names: examples and experts over `data`, widths over `model`, space over `x` and `y`. */
 export function defaultRules(mesh: Mesh): AxisRules {
   const usual: readonly (readonly [word: string, axes: readonly string[]])[] = [
     ["batch", ["data"]],
@@ -147,6 +147,9 @@ export function defaultRules(mesh: Mesh): AxisRules {
     ["head", ["model"]],
     ["kvHead", ["model"]],
     ["vocab", ["model"]],
+    ["depth", ["x"]],
+    ["row", ["y"]],
+    ["time", ["x"]],
   ];
   const there = (axis: string) => mesh.axes.some(({ name }) => name === axis);
   return Object.fromEntries(

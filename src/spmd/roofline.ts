@@ -17,7 +17,7 @@ import { type ScanParams, scanOp } from "../ops/control/scan.ts";
 import type { Device } from "./devices.ts";
 import { type Exchange, exchangesOf } from "./exchanges.ts";
 import type { Mesh } from "./mesh.ts";
-import { groupRate } from "./torus.ts";
+import { ringOf } from "./torus.ts";
 
 export interface StepTime {
   /** Of matrix products and convolutions, on each device. */
@@ -70,14 +70,14 @@ export function stepTime(
 
 /** Bytes over the ring, and a latency for each hop. */
 export function exchangeSeconds(
-  { kind, bytes, devices, group }: Exchange,
+  { kind, bytes, group }: Exchange,
   device: Device,
   width = 2,
   mesh?: Mesh,
 ): number {
-  const rate = groupRate(device, group, mesh) * LINK_SHARE;
-  const hops = kind === "collectivePermute" ? 1 : (kind === "allReduce" ? 2 : 1) * (devices - 1);
-  return (bytes * (width / 4)) / rate + hops * device.latency;
+  const { rate, hops } = ringOf(device, group, mesh);
+  const steps = kind === "collectivePermute" ? 1 : (kind === "allReduce" ? 2 : 1) * hops;
+  return (bytes * (width / 4)) / (rate * LINK_SHARE) + steps * device.latency;
 }
 
 function computation(

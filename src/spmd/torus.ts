@@ -97,25 +97,33 @@ export function axesOfGroup(mesh: Mesh, group: readonly number[]): string[] {
   });
 }
 
-/**
- * Bytes per second that a device sends in an exchange of a group by rings.
- *
- * @param mesh - without one, or where it does not fit the torus, along one open axis
- */
-export function groupRate(
+/** How a group talks by rings. */
+export interface Ring {
+  /** Bytes per second that a device sends. */
+  readonly rate: number;
+  /** Steps until all have heard of all: one ring after the other along the axes of the torus. */
+  readonly hops: number;
+}
+
+/** @param mesh - without one, or where it does not fit the torus, the group lies along one open axis */
+export function ringOf(
   device: Pick<Device, "link" | "torus">,
   group: readonly number[],
   mesh?: Mesh,
-): number {
+): Ring {
   const { link, torus } = device;
-  if (torus === null) return link;
+  const alone = { rate: link, hops: group.length - 1 };
+  if (torus === null) return alone;
   const layout = mesh === undefined ? undefined : layoutOf(mesh, torus);
-  if (mesh === undefined || layout === undefined) return link / torus.cores;
+  if (mesh === undefined || layout === undefined) return { ...alone, rate: link / torus.cores };
   const ways = axesOfGroup(mesh, group).flatMap((name) => layout.get(name) ?? []);
   const links = ways.reduce((sum, { kind }) => sum + LINKS[kind], 0);
   const shared = ways.some(({ kind }) => kind === "cores") ? 1 : torus.cores;
-  // Within one chip, no slower than to the next.
-  return (link * Math.max(1, links)) / shared;
+  return {
+    // Within one chip, no slower than to the next.
+    rate: (link * Math.max(1, links)) / shared,
+    hops: ways.reduce((sum, { size }) => sum + size - 1, 0),
+  };
 }
 
 /** Streams that an axis carries past one device. */
