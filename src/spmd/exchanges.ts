@@ -31,7 +31,7 @@ export interface Exchange {
 }
 
 /** Share of the larger side that each of n devices sends. */
-const SENT: Readonly<Record<ExchangeKind, (n: number) => number>> = {
+export const SENT: Readonly<Record<ExchangeKind, (n: number) => number>> = {
   allReduce: (n) => (2 * (n - 1)) / n,
   allGather: (n) => (n - 1) / n,
   reduceScatter: (n) => (n - 1) / n,
@@ -80,7 +80,7 @@ export interface ExchangeTotal {
 }
 
 /** By kind, the most bytes first. */
-export function totalsOf(exchanges: readonly Exchange[]): ExchangeTotal[] {
+export function totalsOf(exchanges: readonly Omit<Exchange, "source">[]): ExchangeTotal[] {
   const totals = new Map<ExchangeKind, { count: number; bytes: number }>();
   for (const { kind, bytes, times } of exchanges) {
     const total = totals.get(kind) ?? { count: 0, bytes: 0 };
