@@ -49,8 +49,7 @@ function isAnnotation(op: unknown): boolean {
 function sharded(mesh: Mesh, h: HloEmitter, x: HloValue, { dims }: ShardParams): HloValue {
   const sharding = shardingOn(dims.map(({ axes }) => axes.map((name) => wholeAxis(mesh, name))));
   const open = dims.flatMap((dim, i) => (dim.open ? [i] : []));
-  const free =
-    open.length === 0 ? "" : `backend_config = "unspecified_dims=[${open.join(",")}]", `;
+  const free = open.length === 0 ? "" : `backend_config = "unspecified_dims=[${open.join(",")}]", `;
   return h.line(
     `stablehlo.custom_call @Sharding(${x.name}) {${free}mhlo.sharding = "${toXla(mesh, sharding)}"} : (${h.type(x)}) -> ${h.type(x)}`,
     x,

@@ -40,7 +40,8 @@ function exchangeOf(
   const { attributes, operands, times } = node;
   const operandBytes = operands.map(({ shapes }) => sum(shapes.map(bytesOf)));
   if (kind === "collectivePermute") {
-    const pairs = [...attributes.matchAll(/\{(\d+),(\d+)\}/g)];
+    const list = /source_target_pairs=\{([^=]*)\}/.exec(attributes)?.[1] ?? "";
+    const pairs = [...list.matchAll(/\{(\d+),(\d+)\}/g)];
     if (pairs.every(([, source, target]) => source === target)) return [];
     return [{ kind, devices: graph.partitions, bytes: sum(operandBytes), times }];
   }

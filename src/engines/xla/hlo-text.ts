@@ -50,7 +50,8 @@ const BYTES: Readonly<Record<string, number>> = {
 /** @throws EngineError for a type that is not known */
 export function bytesOf({ dtype, dims }: HloShape): number {
   const bytes = BYTES[dtype];
-  if (bytes === undefined) throw new EngineError("ENGINE-02", `HLO: the type ${dtype} is not known`);
+  if (bytes === undefined)
+    throw new EngineError("ENGINE-02", `HLO: the type ${dtype} is not known`);
   return dims.reduce((size, dim) => size * dim, bytes);
 }
 

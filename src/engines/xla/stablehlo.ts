@@ -82,9 +82,7 @@ export function printStablehlo(
   const parameters = program.inputs
     .map((v, i) => `${declare("arg", v, i)}${words(annotations?.inputs, i)}`)
     .join(", ");
-  const types = results
-    .map((y, i) => `${typeText(y)}${words(annotations?.outputs, i)}`)
-    .join(", ");
+  const types = results.map((y, i) => `${typeText(y)}${words(annotations?.outputs, i)}`).join(", ");
   const count = `mhlo.num_partitions = ${partitions} : i32, mhlo.num_replicas = 1 : i32`;
   return [
     `module @${symbol(program.name)} ${partitions === 1 ? "" : `attributes {${count}} `}{`,

@@ -56,8 +56,7 @@ const steps = [LAYOUTS[0], LAYOUTS[1], LAYOUTS[3], LAYOUTS[5]].flatMap((row) => 
     mesh,
     [`4 4 8 4 ${q}`, `4 4 8 4 ${kv}`, `4 4 8 4 ${kv}`],
     [q, kv, kv],
-    (...xs) =>
-      gradients((q, k, v) => halfSquare(plainAttention(q, k, v)), xs),
+    (...xs) => gradients((q, k, v) => halfSquare(plainAttention(q, k, v)), xs),
   );
 });
 
@@ -85,8 +84,7 @@ function blockStep(name: string, mesh: string, x: string, w: string, o: string):
     mesh,
     [`4 8 16 ${x}`, ...weights],
     [w, w, w, o],
-    (x, ...ws) =>
-      gradients((...own) => halfSquare(block(x, own as unknown as Weights)), ws),
+    (x, ...ws) => gradients((...own) => halfSquare(block(x, own as unknown as Weights)), ws),
   );
 }
 

@@ -1,11 +1,11 @@
 /** @file Dense layers and their training steps: data parallel, Megatron, both, two-dimensional, ZeRO. */
 
+import type { Tensor } from "../../core/tensor.ts";
 import { gelu, relu } from "../../numpy/activations.ts";
 import { add, mul, sub } from "../../numpy/arithmetic.ts";
 import { einsum } from "../../numpy/einsum.ts";
 import { mean } from "../../numpy/reduce.ts";
 import { shard } from "../../numpy/shard.ts";
-import type { Tensor } from "../../core/tensor.ts";
 import { scale } from "../../ops/arithmetic.ts";
 import { define, gradients, halfSquare, type PartitionCase } from "./case.ts";
 
@@ -68,8 +68,7 @@ const step = (plan: Plan): PartitionCase =>
     plan.mesh,
     [`128 64 ${plan.x}`, `64 256 ${plan.up}`, `256 64 ${plan.down}`],
     [plan.up, plan.down],
-    (x, w1, w2) =>
-      gradients((a, b) => halfSquare(mlp(plan, x, a, b)), [w1, w2]),
+    (x, w1, w2) => gradients((a, b) => halfSquare(mlp(plan, x, a, b)), [w1, w2]),
   );
 
 const forward = (plan: Plan): PartitionCase =>

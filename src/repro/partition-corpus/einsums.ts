@@ -72,6 +72,9 @@ export const einsums: readonly PartitionCase[] = [
     ["[-, -]", "[-, -]", "[x, y]"],
     ["[-, y]", "[y, x]", "[-, x]"],
   ]),
+  ...table("64·48·32 mk,kn", "mk,kn->mn", { m: 64, k: 48, n: 32 }, "x=2,y=4", [
+    ["[x, y]", "[y, x]", "[x, y]"],
+  ]),
   ...table("bmk,bkn", "bmk,bkn->bmn", BATCHED, "x=4", [
     ["[x, -, -]", "[x, -, -]", "[x, -, -]"],
     ["[x, -, -]", "[-, -, -]", "[x, -, -]"],

@@ -3,9 +3,9 @@
 import type { Tensor } from "../../core/tensor.ts";
 import { relu } from "../../numpy/activations.ts";
 import { mul } from "../../numpy/arithmetic.ts";
-import { as } from "../../numpy/layout.ts";
 import { einsum } from "../../numpy/einsum.ts";
 import { oneHot, topK } from "../../numpy/indexing.ts";
+import { as } from "../../numpy/layout.ts";
 import { argmax, max, mean, softmax, sum } from "../../numpy/reduce.ts";
 import { shard } from "../../numpy/shard.ts";
 import { define, gradients, halfSquare, type PartitionCase } from "./case.ts";
@@ -102,11 +102,4 @@ export const experts: readonly PartitionCase[] = [
     const { values, indices } = topK(softmax(x, 1), { along: 1, k: 2 });
     return [values, indices];
   }),
-  define(
-    "experts/dispatch of the spec",
-    "x=4",
-    ["4 8 4 2 [x, -, -, -]", "4 8 16 [x, -, -]"],
-    "[x, -, -, -]",
-    (gates, x) => einsum("g s e c, g s m -> e g c m", gates, x),
-  ),
 ];
