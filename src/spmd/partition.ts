@@ -282,12 +282,9 @@ class Pieces {
     return this.#get(v).home;
   }
 
-  /** How the value lies, too. */
+  /** How the value lies by now. */
   copiesOf(v: Variable): readonly Sharding[] {
-    const { home, pieces } = this.#get(v);
-    return pieces
-      .map(({ sharding }) => sharding)
-      .filter((sharding) => sharding.sum.length === 0 && !sameLayout(sharding, home));
+    return this.#get(v).pieces.map(({ sharding }) => sharding);
   }
 
   /** The piece under a sharding; moved once, however often it is asked for. */
