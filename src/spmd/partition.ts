@@ -44,6 +44,7 @@ import type { Propagated } from "./propagate.ts";
 import { ruleOf } from "./relations.ts";
 import { reshard, reshardBytes } from "./reshard/reshard.ts";
 import { dimOn, replicatedSharding, type Sharding, sameLayout, shardingOn } from "./sharding.ts";
+import { type PartitionWarning, refuseWarnings, warningOf } from "./warnings.ts";
 
 /** A program for each device of a mesh, and how its arguments and results lie. */
 export interface Partitioned {
@@ -58,21 +59,32 @@ export interface PartitionOptions {
   readonly choose?: (question: AssignmentQuestion) => Assignment;
   /** Told what was chosen for every equation. */
   readonly onChoice?: (equation: Equation, assignment: Assignment) => void;
+  /** Told of what has to be moved although nobody asked for it. */
+  readonly onWarning?: (warning: PartitionWarning) => void;
+  /** Whether such a move is an error; false when absent. */
+  readonly strict?: boolean;
 }
 
-/** @param found - shardings of the program's values, and of those in the programs inside */
+/**
+ * @param found - shardings of the program's values, and of those in the programs inside
+ * @throws ShardingError when `strict` finds a move that nobody asked for
+ */
 export function partition(
   program: Program,
   found: Propagated,
   options: PartitionOptions = {},
 ): Partitioned {
-  const partitioner = new Partitioner(found, options);
+  const warnings: PartitionWarning[] = [];
+  const onWarning = (warning: PartitionWarning) => {
+    warnings.push(warning);
+    options.onWarning?.(warning);
+  };
+  const partitioner = new Partitioner(found, { ...options, onWarning });
   const inputs = program.inputs.map((v) => found.shardingOf(v));
   const outputs = program.outputs.map((v) => found.shardingOf(v));
-  return {
-    ...{ mesh: found.mesh, inputs, outputs },
-    program: delaySums(partitioner.partition(program, inputs, outputs)),
-  };
+  const local = partitioner.partition(program, inputs, outputs);
+  if (options.strict === true) refuseWarnings(found.mesh, warnings);
+  return { mesh: found.mesh, inputs, outputs, program: delaySums(local) };
 }
 
 /** A piece of a value, and how the pieces lie. */
@@ -139,7 +151,10 @@ class Partitioner {
     const assignment = this.#assign(equation, rule, pieces);
     this.#options.onChoice?.(equation, assignment);
     const operands = inputs.map((v, i) =>
-      pieces.as(v, assignment.operands[i] ?? this.#found.shardingOf(v)),
+      pieces.as(v, assignment.operands[i] ?? this.#found.shardingOf(v), (from, to, bytes) => {
+        const warning = warningOf(equation, rule, i, { value: v, from, to, bytes });
+        if (warning !== undefined) this.#options.onWarning?.(warning);
+      }),
     );
     const results = this.#run(equation, assignment, operands);
     outputs.forEach((v, i) => {
@@ -330,8 +345,16 @@ class Pieces {
     return this.#get(v).pieces.map(({ sharding }) => sharding);
   }
 
-  /** The piece under a sharding; moved once, however often it is asked for. */
-  as(v: Variable, to: Sharding): Tensor {
+  /**
+   * The piece under a sharding; moved once, however often it is asked for.
+   *
+   * @param onMove - told when it has to be moved, with the bytes that each device sends
+   */
+  as(
+    v: Variable,
+    to: Sharding,
+    onMove?: (from: Sharding, to: Sharding, bytes: number) => void,
+  ): Tensor {
     const { pieces } = this.#get(v);
     const known = pieces.find(({ sharding }) => sameLayout(sharding, to));
     if (known !== undefined) return known.tensor;
@@ -340,6 +363,7 @@ class Pieces {
       reshardBytes(this.#mesh, dims, dtypeFacts(dtype).bytes, sharding, to);
     const nearest = pieces.reduce((best, piece) => (bytes(piece) < bytes(best) ? piece : best));
     const tensor = reshard(this.#mesh, nearest.tensor, dims, nearest.sharding, to);
+    onMove?.(nearest.sharding, to, bytes(nearest));
     pieces.push({ tensor, sharding: to });
     return tensor;
   }
