@@ -3,7 +3,13 @@
 import { printProgram } from "../core/program-text.ts";
 import { formatBytes, formatCount } from "../core/text.ts";
 import { namedLeaves } from "../core/tree.ts";
-import { type AxisRules, defaultRules, parseRules, seedsOf } from "../spmd/annotations.ts";
+import {
+  type AxisRules,
+  defaultRules,
+  finalisedRules,
+  parseRules,
+  seedsOf,
+} from "../spmd/annotations.ts";
 import { DEVICES, deviceNamed } from "../spmd/devices.ts";
 import { exchangesOf, totalsOf } from "../spmd/exchanges.ts";
 import { memoryUse } from "../spmd/liveness.ts";
@@ -12,9 +18,9 @@ import { partition } from "../spmd/partition.ts";
 import { propagate } from "../spmd/propagate.ts";
 import { stepTime } from "../spmd/roofline.ts";
 import { showSharding } from "../spmd/sharding.ts";
-import { openPreset } from "../train/families.ts";
+import { openTraceable } from "../train/families.ts";
 import { traceStep } from "../train/memory.ts";
-import { simplify } from "../transforms/simplify.ts";
+import { simplifyAll } from "../transforms/simplify.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { formatTable } from "./table.ts";
 
@@ -33,7 +39,7 @@ export const command: Command = defineCommand({
       type: "string",
       default: undefined,
       valueName: "words",
-      help: "mesh axes by axis word, batch=data,embed=data; the usual ones when absent",
+      help: "mesh axes by axis word, batch=data,embed=data, or finalised, GSPMD's for dense Transformers on x and y; the usual ones when absent",
     },
     device: {
       type: "choice",
@@ -47,27 +53,37 @@ export const command: Command = defineCommand({
   },
   examples: [
     "meshloom partition glam-64b-64e --mesh data=32,model=8",
+    "meshloom partition gspmd-1t --mesh x=32,y=64 --rules finalised",
+    "meshloom partition unet3d-256 --mesh data=4,x=4,y=2",
     "meshloom partition glam-nano --mesh data=2,model=2 --dump",
   ],
 
   async run({ preset, mesh: axes, rules: asked, device: name, batch, length, dump }, context) {
     const mesh = parseMesh(axes);
     const device = deviceNamed(name);
-    const rules: AxisRules = asked === undefined ? defaultRules(mesh) : parseRules(mesh, asked);
-    const model = await openPreset(preset, { batch, length });
+    const rules: AxisRules =
+      asked === undefined
+        ? defaultRules(mesh)
+        : asked === "finalised"
+          ? finalisedRules(mesh)
+          : parseRules(mesh, asked);
+    const model = await openTraceable(preset, { batch, length });
     const { program: whole, state } = traceStep(model);
     const started = performance.now();
     const found = propagate(mesh, whole, seedsOf(mesh, whole, { rules }));
     const parted = partition(whole, found);
     const seconds = (performance.now() - started) / 1000;
-    const program = simplify(parted.program);
+    const program = simplifyAll(parted.program);
     const totals = totalsOf(exchangesOf(program));
     const memory = memoryUse(program);
-    const time = stepTime(program, device);
+    const time = stepTime(program, device, { mesh });
     const facts = model.facts();
-    const tokens = model.training.batch * model.training.length;
+    const forward =
+      "flopsPerStep" in facts
+        ? facts.flopsPerStep
+        : facts.flopsPerToken * model.training.batch * model.training.length;
     // Backward takes twice what forward does.
-    const useful = (3 * facts.flopsPerToken * tokens) / deviceCount(mesh);
+    const useful = (3 * forward) / deviceCount(mesh);
     const result = {
       ...{ preset, mesh: showMesh(mesh), devices: deviceCount(mesh), rules, device: name },
       ...{ seconds, equations: whole.equations.length, localEquations: program.equations.length },

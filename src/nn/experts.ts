@@ -6,7 +6,9 @@ import {
   concatenate,
   einsum,
   full,
+  gather,
   isOneHot,
+  laid,
   raggedDot,
   repeat,
   scatterAdd,
@@ -39,35 +41,49 @@ function answersOf(
 /**
  * Weighted answers, summed by token, of experts with equally many slots.
  *
- * Tokens travel as rows of one table, straight into the experts' order and back: only row numbers are
- * ever reordered.
+ * Rows are sent by group, and then by expert: a mesh that splits groups before and experts behind exchanges them in
+ * between, every device with every other, each way once.
  *
- * @param table - `[token, embed]`
- * @param at - int32 `[expert, group, slot]` rows; one past the end for empty slots
- * @param weight - `[expert, group, slot]`
+ * @param tokens - `[group, token, embed]`
+ * @param at - int32 `[group, expert, slot]` token indices; one past the end for empty slots
+ * @param weight - `[group, expert, slot]`
+ * @returns `[group, token, embed]`
  */
 export function answerSeats(
   p: Experts<Tensor>,
-  table: Tensor,
+  tokens: Tensor,
   at: Tensor,
   weight: Tensor,
   activation: ActivationName,
 ): Tensor {
+  const [groups, size, embed] = tokens.dims as [number, number, number];
   // One more row, of zeros, for empty slots: no token's row may be touched by a slot that is not its own.
-  const nobody = full(0, [1, table.size("embed")], "token embed", table.dtype);
+  const nobody = full(0, [groups, 1, embed], "group token embed", tokens.dtype);
   // An expert takes no token twice, so each expert's indices are distinct.
-  const distinct = at.size("expert");
-  const sent = take(concatenate([table, nobody], "token"), at, { distinct });
+  const distinct = at.size("expert") * groups;
+  const rows = concatenate([tokens, nobody], "token");
+  const sent = byExpert(gather(rows, { axis: "token", at, distinct }));
   const answer = answersOf(
     p,
     activation,
     (w) => einsum("expert group slot embed, expert embed mlp -> expert group slot mlp", sent, w),
     (h) => einsum("expert group slot mlp, expert mlp embed -> expert group slot embed", h, p.wo),
   );
-  const weighted = answer.mul(weight);
-  const size = table.size("token") + 1;
-  const summed = scatterAdd(weighted, { at, size, batch: 0, as: "token", distinct });
-  return summed.slice("token", 0, size - 1);
+  const weighted = byGroup(answer.mul(weight.order("expert group slot")));
+  const summed = scatterAdd(weighted, { at, size: size + 1, batch: 1, as: "token", distinct });
+  return summed.slice("token", 0, size);
+}
+
+/** `[group, expert, slot, embed]` to experts that stand first. */
+function byExpert(rows: Tensor): Tensor {
+  const sent = laid(rows, "group expert slot embed").order("expert group slot embed");
+  return laid(sent, "expert group slot embed");
+}
+
+/** And back. */
+function byGroup(rows: Tensor): Tensor {
+  const sent = laid(rows, "expert group slot embed").order("group expert slot embed");
+  return laid(sent, "group expert slot embed");
 }
 
 /**

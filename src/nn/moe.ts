@@ -1,7 +1,7 @@
 /** @file The sparse feed-forward layer: route, let experts answer their tokens, put the answers back. */
 
 import type { Tensor } from "../core/tensor.ts";
-import { einsum, random, zeros } from "../numpy/index.ts";
+import { einsum, laid, random, where, zeros } from "../numpy/index.ts";
 import type { Key } from "../numpy/random.ts";
 import type { ActivationName } from "./activations.ts";
 import { answerChoices, answerSeats, type Experts } from "./experts.ts";
@@ -15,7 +15,7 @@ import {
 } from "./feed-forward.ts";
 import { fanInUniform, type ParamSpec, param } from "./param.ts";
 import { type RoutingFacts, routingFacts } from "./routing/facts.ts";
-import { type Grouping, grouped, rowsOf, ungrouped } from "./routing/grouping.ts";
+import { type Grouping, grouped, inSequences, ungrouped } from "./routing/grouping.ts";
 import type { Router, RouterState, Routing } from "./routing/routing.ts";
 
 export interface Moe<T> extends Experts<T> {
@@ -83,9 +83,11 @@ export interface MoeRouting extends Routing, RoutingFacts {}
  *
  * Padding gets zeros from routed experts.
  */
-export function moe(p: Moe<Tensor>, x: Tensor, call: MoeCall): readonly [Tensor, MoeRouting] {
+export function moe(p: Moe<Tensor>, input: Tensor, call: MoeCall): readonly [Tensor, MoeRouting] {
   const { router, grouping, activation, mask, routedScale = 1 } = call;
-  const logits = grouped(routerLogits(p, x, call), grouping, "expert");
+  // Groups lie otherwise than sequences do: the words keep the layout of one from becoming that of the other.
+  const x = laid(input, "batch pos embed");
+  const logits = laid(grouped(routerLogits(p, x, call), grouping, "expert"), "group token expert");
   const one = (y: Tensor | undefined) => (y === undefined ? undefined : grouped(y, grouping));
   const seen = { logits, state: call.state, ids: one(call.ids), mask: one(mask) };
   const routing = call.deployed
@@ -93,7 +95,8 @@ export function moe(p: Moe<Tensor>, x: Tensor, call: MoeCall): readonly [Tensor,
     : router.route({ ...seen, slots: call.slots, key: call.key });
   // While sampling, nobody's text may depend on whose rows stand beside it.
   const steady = call.deployed === true && x.size("batch") * x.size("pos") > 1;
-  const routed = routedAnswers(p, x, routing.assignment, { grouping, activation, steady });
+  const answers = routedAnswers(p, x, routing.assignment, { grouping, activation, steady });
+  const routed = laid(answers, "batch pos embed");
   const scaled = routedScale === 1 ? routed : routed.mul(routedScale);
   const y = p.shared === undefined ? scaled : scaled.add(sharedAnswer(p.shared, x, activation));
   return [y, { ...routing, ...routingFacts(routing.assignment, logits, seen.mask) }];
@@ -129,17 +132,18 @@ function routedAnswers(
     readonly steady: boolean;
   },
 ): Tensor {
-  const [batch, pos] = [x.size("batch"), x.size("pos")];
-  const table = x.reshape([-1, x.size("embed")], "token embed");
   const weight = assignment.weight.astype(x.dtype);
   if ("expert" in assignment) {
+    const table = x.reshape([-1, x.size("embed")], "token embed");
     const expert = ungrouped(assignment.expert, grouping);
     const y = answerChoices(p, table, expert, ungrouped(weight, grouping), activation, steady);
     return y.reshape(x.dims, "batch pos embed");
   }
-  const at = rowsOf(assignment.token, batch, pos, grouping).order("expert group slot");
-  const y = answerSeats(p, table, at, weight.order("expert group slot"), activation);
-  return y.reshape(x.dims, "batch pos embed");
+  const tokens = laid(grouped(x, grouping, "embed"), "group token embed");
+  const { token } = assignment;
+  const at = where(token.less(0), tokens.size("token"), token);
+  const y = laid(answerSeats(p, tokens, at, weight, activation), "group token embed");
+  return inSequences(y, grouping, x.size("batch"));
 }
 
 function sharedAnswer(

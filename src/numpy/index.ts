@@ -24,7 +24,7 @@ export * as random from "./random.ts";
 export * from "./reduce.ts";
 export * from "./resize.ts";
 export * from "./scatter.ts";
-export { type DimSpec, type ShardOptions, shard } from "./shard.ts";
+export { type DimSpec, laid, type ShardOptions, shard } from "./shard.ts";
 export * from "./sorting.ts";
 export {
   type Padding,

@@ -33,6 +33,18 @@ export function shard(
   return annotate(x, { dims: dims.map((dim) => annotation(dim, priority)), whole });
 }
 
+/**
+ * The same tensor, laid by axis words: `laid(x, "batch pos width")`. Which mesh axes a word stands for is said by the
+ * rules of whoever partitions the program; a model says only what its dimensions are, and one dimension may have another
+ * word in weights than in what flows between them.
+ *
+ * @throws ShardingError for another number of words than dimensions
+ */
+export function laid(x: Tensor, words: string): Tensor {
+  const dims = words.split(" ").map((word) => ({ axes: [], open: true, priority: 0, word }));
+  return annotate(x, { dims, whole: [] });
+}
+
 function isList(
   spec: readonly DimSpec[] | Readonly<Record<string, DimSpec>>,
 ): spec is readonly DimSpec[] {

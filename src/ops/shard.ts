@@ -19,6 +19,8 @@ export interface DimAnnotation {
   readonly open: boolean;
   /** 0 first; larger numbers give way. */
   readonly priority: number;
+  /** Instead of mesh axes: an axis word, whose rule names them when the program is partitioned; free without a rule. */
+  readonly word?: string;
 }
 
 export interface ShardParams {
@@ -29,7 +31,8 @@ export interface ShardParams {
 
 /** `[data, -, model?]`. */
 export function showAnnotation({ dims, whole }: ShardParams): string {
-  const entries = dims.map(({ axes, open, priority }) => {
+  const entries = dims.map(({ axes, open, priority, word }) => {
+    if (word !== undefined) return word;
     const name = axes.length > 0 ? axes.join("+") : open ? "" : "-";
     return `${name}${open ? "?" : ""}${priority > 0 ? `@${priority}` : ""}`;
   });
@@ -70,6 +73,13 @@ export const shardOp: Op<ShardParams, One, One> = defineOp<ShardParams, One, One
   lower: { onnx: (_g, [x]) => [x], stablehlo: (_h, [x]) => [x] },
   samples: () => [
     sample("rows", [random(4, 3)], { dims: [on("data"), on()], whole: [] }),
+    sample("by words", [random(4, 3)], {
+      dims: [
+        { axes: [], open: true, priority: 0, word: "batch" },
+        { axes: [], open: true, priority: 0, word: "width" },
+      ],
+      whole: [],
+    }),
     sample("rows over two axes, columns free", [random(4, 3)], {
       dims: [on("data", "model"), { axes: [], open: true, priority: 1 }],
       whole: ["expert"],

@@ -40,14 +40,15 @@ export function seedsOf(
       checkSharding(mesh, given);
       seeds.set(v, { sharding: given, text: `${what} ${showSharding(given, mesh)}` });
     } else if (!seeds.has(v)) {
-      const sharding = byRules(mesh, v.aval, rules);
+      const sharding = byRules(mesh, v.aval.names, rules);
       if (sharding !== undefined) seeds.set(v, { sharding, text: `${what}, by the rules` });
     }
   }
   for (const equation of equationsOf(program)) {
     if ((equation.op as unknown) !== shardOp) continue;
     const [v] = equation.outputs;
-    if (v !== undefined) seeds.set(v, markOf(mesh, equation));
+    const seed = v === undefined ? undefined : markOf(mesh, equation, rules);
+    if (v !== undefined && seed !== undefined) seeds.set(v, seed);
   }
   return seeds;
 }
@@ -64,8 +65,14 @@ function* equationsOf(program: Program): Generator<Equation> {
   }
 }
 
-function markOf(mesh: Mesh, { params, source }: Equation): Seed {
+/** What a mark says; undefined for words without rules, which say nothing. */
+function markOf(mesh: Mesh, { params, source }: Equation, rules: AxisRules): Seed | undefined {
   const asked = params as ShardParams;
+  if (asked.dims.some(({ word }) => word !== undefined)) {
+    const words = asked.dims.map(({ word }) => word ?? null);
+    const sharding = byRules(mesh, words, rules);
+    return sharding && { sharding, text: `laid ${showAnnotation(asked)}, by the rules` };
+  }
   const where = showSource(source);
   const text = `shard ${showAnnotation(asked)}${where === "" ? "" : ` at ${where}`}`;
   try {
@@ -85,9 +92,13 @@ function markOf(mesh: Mesh, { params, source }: Equation): Seed {
 }
 
 /** A dimension whose word has a rule gets its axes, as far as no earlier dimension has them; others are free. */
-function byRules(mesh: Mesh, form: Aval, rules: AxisRules): Sharding | undefined {
+function byRules(
+  mesh: Mesh,
+  words: readonly (string | null)[],
+  rules: AxisRules,
+): Sharding | undefined {
   const used = new Set<string>();
-  const dims = form.names.map((word) => {
+  const dims = words.map((word) => {
     const rule = word === null ? undefined : rules[word];
     const names = typeof rule === "string" ? rule.split("+") : (rule ?? []);
     const axes: AxisPart[] = [];
@@ -126,7 +137,7 @@ export function checkRules(mesh: Mesh, rules: AxisRules): void {
   }
 }
 
-/** Rules for meshes with the usual axis names: examples and experts over `data`, widths over `model`. */
+/** Rules for meshes with the usual axis names: examples and experts over `data`, widths over `model`, space over `x` and `y`. */
 export function defaultRules(mesh: Mesh): AxisRules {
   const usual: readonly (readonly [word: string, axes: readonly string[]])[] = [
     ["batch", ["data"]],
@@ -136,6 +147,9 @@ export function defaultRules(mesh: Mesh): AxisRules {
     ["head", ["model"]],
     ["kvHead", ["model"]],
     ["vocab", ["model"]],
+    ["depth", ["x"]],
+    ["row", ["y"]],
+    ["time", ["x"]],
   ];
   const there = (axis: string) => mesh.axes.some(({ name }) => name === axis);
   return Object.fromEntries(
@@ -144,6 +158,26 @@ export function defaultRules(mesh: Mesh): AxisRules {
       return first === undefined ? [] : [[word, first]];
     }),
   );
+}
+
+/**
+ * The layout of GSPMD's dense Transformers (§ "2D finalised"; Lingvo's `blm_split`, `mhd_w_split` …) on a mesh {x, y}, or
+ * {data, model}: with x along examples and y along heads and hidden units, weights `embed × mlp` lie [x, y], the residual
+ * stream [x, -, y], and what is inside layers [x, -, y]. The stream's word is `width` and that of a weight's side `embed`,
+ * since the one is split on y, the other on x; the rows of
+ * tables are `symbol` and stay whole.
+ *
+ * @throws ShardingError for a mesh that has neither pair of axes
+ */
+export function finalisedRules(mesh: Mesh): AxisRules {
+  const has = (axis: string) => mesh.axes.some(({ name }) => name === axis);
+  const [x, y] = has("x") && has("y") ? ["x", "y"] : ["data", "model"];
+  const rules = {
+    ...{ batch: x, group: x, embed: x, expert: x },
+    ...{ mlp: y, head: y, vocab: y, width: y },
+  };
+  checkRules(mesh, rules);
+  return rules;
 }
 
 /**

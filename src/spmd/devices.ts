@@ -6,6 +6,7 @@
  */
 
 import { ShardingError, suggestion } from "../core/errors.ts";
+import type { Torus } from "./torus.ts";
 
 export interface Device {
   readonly name: string;
@@ -15,10 +16,10 @@ export interface Device {
   readonly memory: number;
   /** Bytes of memory per second. */
   readonly bandwidth: number;
-  /** Bytes per second that a device sends to a neighbour, along one axis of the mesh, in one direction. */
+  /** Bytes per second of one link in one direction: between neighbouring chips of a torus, or into a switch. */
   readonly link: number;
-  /** Rings on a torus send both ways round. */
-  readonly bothWays: boolean;
+  /** How chips hang together; null behind a switch. */
+  readonly torus: Torus | null;
   /** Seconds until the first byte arrives. */
   readonly latency: number;
   readonly source: string;
@@ -26,35 +27,40 @@ export interface Device {
 
 const GIB = 2 ** 30;
 const TPU_PAGES = "Google Cloud TPU pages; scaling book";
+const pod = (cores: number, side: number): Torus => ({
+  ...{ axes: 2, cores },
+  closes: (chips) => chips === side,
+});
+const CUBES: Torus = { axes: 3, cores: 1, closes: (chips) => chips % 4 === 0 };
 const SHEETS = "NVIDIA data sheet; calculon system files";
 
 export const DEVICES: readonly Device[] = [
   {
     name: "tpu-v3",
     ...{ flops: 61.5e12, memory: 16 * GIB, bandwidth: 450e9 },
-    ...{ link: 50e9, bothWays: true, latency: 1e-6, source: `${TPU_PAGES}; half a chip` },
+    ...{ link: 100e9, torus: pod(2, 32), latency: 1e-6, source: `${TPU_PAGES}; half a chip` },
   },
   {
     name: "tpu-v4",
     ...{ flops: 275e12, memory: 32 * GIB, bandwidth: 1200e9 },
-    ...{ link: 45e9, bothWays: true, latency: 1e-6, source: TPU_PAGES },
+    ...{ link: 45e9, torus: CUBES, latency: 1e-6, source: TPU_PAGES },
   },
   {
     name: "tpu-v5e",
     ...{ flops: 197e12, memory: 16 * GIB, bandwidth: 819e9 },
-    ...{ link: 45e9, bothWays: true, latency: 1e-6, source: TPU_PAGES },
+    ...{ link: 45e9, torus: pod(1, 16), latency: 1e-6, source: TPU_PAGES },
   },
   {
     name: "tpu-v5p",
     ...{ flops: 459e12, memory: 95 * GIB, bandwidth: 2765e9 },
-    ...{ link: 90e9, bothWays: true, latency: 1e-6, source: TPU_PAGES },
+    ...{ link: 90e9, torus: CUBES, latency: 1e-6, source: TPU_PAGES },
   },
   {
     name: "v100",
     ...{ flops: 125e12, memory: 16e9, bandwidth: 900e9 },
     ...{
       link: 150e9,
-      bothWays: false,
+      torus: null,
       latency: 1e-5,
       source: "NVIDIA data sheet; link unverified",
     },
@@ -62,12 +68,12 @@ export const DEVICES: readonly Device[] = [
   {
     name: "a100",
     ...{ flops: 312e12, memory: 80e9, bandwidth: 2039e9 },
-    ...{ link: 300e9, bothWays: false, latency: 1e-5, source: SHEETS },
+    ...{ link: 300e9, torus: null, latency: 1e-5, source: SHEETS },
   },
   {
     name: "h100",
     ...{ flops: 989e12, memory: 80e9, bandwidth: 3350e9 },
-    ...{ link: 450e9, bothWays: false, latency: 2e-6, source: SHEETS },
+    ...{ link: 450e9, torus: null, latency: 2e-6, source: SHEETS },
   },
 ];
 

@@ -13,6 +13,8 @@ export interface Exchange {
   readonly kind: CollectiveKind;
   /** Devices that talk among themselves. */
   readonly devices: number;
+  /** Some of them that do, by number: one group, or a sender and a receiver. */
+  readonly group: readonly number[];
   /** Sent from each device in one go. */
   readonly bytes: number;
   /** How often, in loops of known length; loops of unknown length count once. */
@@ -51,7 +53,8 @@ function exchangeOf(
   const larger = kind === "allGather" ? y : x;
   const size = sizeOf(larger.dims) * dtypeFacts(larger.dtype).bytes;
   const bytes = bytesSent(kind, devices, size);
-  return { kind, devices, bytes, times, source };
+  const group = groups[0] ?? (params as PermuteParams).pairs?.find(([a, b]) => a !== b) ?? [];
+  return { kind, devices, group, bytes, times, source };
 }
 
 export interface ExchangeTotal {
@@ -62,7 +65,9 @@ export interface ExchangeTotal {
 }
 
 /** By kind, the most bytes first. */
-export function totalsOf(exchanges: readonly Exchange[]): ExchangeTotal[] {
+export function totalsOf(
+  exchanges: readonly Pick<Exchange, "kind" | "bytes" | "times">[],
+): ExchangeTotal[] {
   const totals = new Map<CollectiveKind, { count: number; bytes: number }>();
   for (const { kind, bytes, times } of exchanges) {
     const total = totals.get(kind) ?? { count: 0, bytes: 0 };

@@ -14,17 +14,24 @@ export interface MemoryUse {
 /** Ops whose result is their operand under another name, or needs no memory of its own. */
 const VIEWS = new Set(["reshape", "shard", "stopGradient", "full", "broadcast", "iota"]);
 
-function bytesOf(v: Variable): number {
-  return sizeOf(v.aval.dims) * dtypeFacts(v.aval.dtype).bytes;
+function bytesOf(v: Variable, width = 8): number {
+  const { kind, bytes } = dtypeFacts(v.aval.dtype);
+  return sizeOf(v.aval.dims) * (kind === "float" ? Math.min(width, bytes) : bytes);
 }
 
-/** Every value is freed after its last use; broadcasts and constants are made where they are read. */
-export function memoryUse(program: Program): MemoryUse {
+/**
+ * Every value is freed after its last use; broadcasts and constants are made where they are read. Results that take the
+ * place of arguments (new weights for old ones) count as made on the way.
+ *
+ * @param width - bytes of a float that is made on the way, 2 for 16-bit arithmetic; its own when absent. Arguments, the
+ * weights among them, keep theirs
+ */
+export function memoryUse(program: Program, width?: number): MemoryUse {
   const inputs = program.inputs.reduce((sum, v) => sum + bytesOf(v), 0);
-  return { inputs, peak: peakOf(program) };
+  return { inputs, peak: peakOf(program, width) };
 }
 
-function peakOf(program: Program): number {
+function peakOf(program: Program, width?: number): number {
   const roots = new Map<Variable, Variable>();
   const rootOf = (v: Variable) => roots.get(v) ?? v;
   const lastUse = new Map<Variable, number>();
@@ -43,12 +50,12 @@ function peakOf(program: Program): number {
   for (const [v, i] of lastUse) if (made.has(v)) freed.set(i, [...(freed.get(i) ?? []), v]);
   let [alive, peak] = [0, 0];
   program.equations.forEach(({ outputs, params }, i) => {
-    for (const y of outputs) if (made.has(y)) alive += bytesOf(y);
-    const inside = programsIn(params).map(peakOf);
+    for (const y of outputs) if (made.has(y)) alive += bytesOf(y, width);
+    const inside = programsIn(params).map((inner) => peakOf(inner, width));
     peak = Math.max(peak, alive + Math.max(0, ...inside));
-    for (const v of freed.get(i) ?? []) alive -= bytesOf(v);
+    for (const v of freed.get(i) ?? []) alive -= bytesOf(v, width);
     // Results that nobody reads.
-    for (const y of outputs) if (made.has(y) && !lastUse.has(y)) alive -= bytesOf(y);
+    for (const y of outputs) if (made.has(y) && !lastUse.has(y)) alive -= bytesOf(y, width);
   });
   return peak;
 }

@@ -1,6 +1,7 @@
 /**
  * @file How long a per-device program takes by a roofline: every op as long as its arithmetic or its memory traffic,
- * whichever is longer; exchanges by their bytes over the links, one after the other, nothing hidden.
+ * whichever is longer; exchanges by their bytes over the links, one after the other. Nothing is hidden behind anything,
+ * unless overlap is asked for.
  *
  * Shares of the peaks that are reached are those of calculon's system files: matrix products by their work per call,
  * memory by bytes per op. Element-wise ops that follow one another are fused by every compiler that matters: their
@@ -15,6 +16,8 @@ import { factorsOfAxis } from "../core/sharding-rule.ts";
 import { type ScanParams, scanOp } from "../ops/control/scan.ts";
 import type { Device } from "./devices.ts";
 import { type Exchange, exchangesOf } from "./exchanges.ts";
+import type { Mesh } from "./mesh.ts";
+import { ringOf } from "./torus.ts";
 
 export interface StepTime {
   /** Of matrix products and convolutions, on each device. */
@@ -42,25 +45,39 @@ const MEMORY_SHARE = [
 /** Of a link's one-way rate. */
 const LINK_SHARE = 0.8;
 
-/** @param width - bytes of a float on the device, 2 for 16-bit arithmetic: float32 values count so */
-export function stepTime(program: Program, device: Device, width = 2): StepTime {
+export interface RooflineOptions {
+  /** Bytes of a float on the device, 2, when absent, for 16-bit arithmetic: float32 values count so. */
+  readonly width?: number;
+  /** The program's, for exchanges by the axes that they run along. */
+  readonly mesh?: Mesh;
+  /** Whether exchanges run beside products, as far as these last; not, when absent. */
+  readonly overlap?: boolean;
+}
+
+export function stepTime(
+  program: Program,
+  device: Device,
+  { width = 2, mesh, overlap = false }: RooflineOptions = {},
+): StepTime {
   const own = computation(program, device, width, 1);
   const exchanges = exchangesOf(program).reduce(
-    (sum, each) => sum + each.times * exchangeSeconds(each, device, width),
+    (sum, each) => sum + each.times * exchangeSeconds(each, device, width, mesh),
     0,
   );
-  return { ...own, exchanges, total: own.products + own.memory + exchanges };
+  const shown = overlap ? Math.max(0, exchanges - own.products) : exchanges;
+  return { ...own, exchanges, total: own.products + own.memory + shown };
 }
 
 /** Bytes over the ring, and a latency for each hop. */
 export function exchangeSeconds(
-  { kind, bytes, devices }: Exchange,
+  { kind, bytes, group }: Exchange,
   device: Device,
   width = 2,
+  mesh?: Mesh,
 ): number {
-  const rate = device.link * LINK_SHARE * (device.bothWays ? 2 : 1);
-  const hops = kind === "collectivePermute" ? 1 : (kind === "allReduce" ? 2 : 1) * (devices - 1);
-  return (bytes * (width / 4)) / rate + hops * device.latency;
+  const { rate, hops } = ringOf(device, group, mesh);
+  const steps = kind === "collectivePermute" ? 1 : (kind === "allReduce" ? 2 : 1) * hops;
+  return (bytes * (width / 4)) / (rate * LINK_SHARE) + steps * device.latency;
 }
 
 function computation(

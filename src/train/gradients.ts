@@ -57,15 +57,15 @@ export function withChosen<P>(
  *
  * @param loss - of one batch or micro-batch
  */
-export function lossAndGradients<P, R>(
-  loss: (params: P, batch: TokenBatch, key: random.Key) => BatchLoss<R>,
+export function lossAndGradients<P, R, B = TokenBatch>(
+  loss: (params: P, batch: B, key: random.Key) => BatchLoss<R>,
   params: P,
-  batch: TokenBatch,
+  batch: B,
   key: random.Key,
   { microBatches, trainable, scale }: GradientOptions,
 ): BatchGradients<R> {
   const chosen = chosenLeaves(params, trainable);
-  const of = (piece: TokenBatch, pieceKey: random.Key): BatchGradients<R> => {
+  const of = (piece: B, pieceKey: random.Key): BatchGradients<R> => {
     const scaled = (some: readonly Tensor[]) => {
       const own = loss(withChosen(params, trainable, some), piece, pieceKey);
       const seed = scale === undefined ? own.loss : own.loss.mul(scale.astype(own.loss.dtype));
@@ -109,7 +109,7 @@ function weighed(x: Tensor, share: Tensor): Tensor {
 }
 
 /** `[batch, …]` as `[micro-batches, batch / micro-batches, …]`: neighbours stay together. */
-function piecesOf(batch: TokenBatch, count: number): TokenBatch {
+function piecesOf<B>(batch: B, count: number): B {
   const cut = leaves(batch, "batch").map((x) => {
     const [rows = 0, ...rest] = x.dims;
     if (rows % count !== 0) {

@@ -9,6 +9,7 @@ import { simplify } from "../transforms/simplify.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import type { LanguageModel, TokenBatch } from "./model.ts";
 import type { TrainState } from "./step.ts";
+import type { TaskModel, TensorBatch } from "./task.ts";
 
 /** A traced training step: its program, the form of its state, and what it closes over. */
 export interface TracedStep {
@@ -18,16 +19,26 @@ export interface TracedStep {
 }
 
 /** Traces, differentiates and simplifies a whole training step; works for any size of model. */
-export function traceStep(model: LanguageModel): TracedStep {
+export function traceStep(model: LanguageModel | TaskModel): TracedStep {
   const key = abstract(aval("uint32", [2]));
   const { result } = trace("initial", (k: Tensor) => model.initial(k), [key]);
   const state = mapTree(result, (leaf) => abstract(leaf.aval));
-  const { batch, length } = model.training;
-  const ids = () => abstract(aval("int32", [batch, length], ["batch", "pos"]));
-  const step = (s: TrainState, b: TokenBatch) => model.step(s, b);
-  const batchForm = { tokens: ids(), targets: ids() };
-  const { program, captured } = trace("step", step, [state, batchForm]);
+  const { program, captured } =
+    "batchForm" in model
+      ? trace("step", (s: TrainState, b: TensorBatch) => model.step(s, b), [
+          state,
+          model.batchForm(),
+        ])
+      : trace("step", (s: TrainState, b: TokenBatch) => model.step(s, b), [
+          state,
+          tokenForms(model),
+        ]);
   return { program: simplify(program), state, constants: captured };
+}
+
+function tokenForms({ training: { batch, length } }: LanguageModel): TokenBatch {
+  const ids = () => abstract(aval("int32", [batch, length], ["batch", "pos"]));
+  return { tokens: ids(), targets: ids() };
 }
 
 /** Bytes by what they hold. */

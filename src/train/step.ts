@@ -57,13 +57,13 @@ export interface StepMetrics<R> {
 export interface BatchLoss<R> {
   /** Mean over the counted tokens, extra terms included, scalar: what the step goes down. */
   readonly loss: Tensor;
-  /** Tokens that have a target, scalar float32. */
+  /** Tokens, or examples, that have a target, scalar float32. */
   readonly count: Tensor;
   readonly report: R;
 }
 
 /** What differs between models and runs. */
-export interface StepRecipe<P, E, R> {
+export interface StepRecipe<P, E, R, B = TokenBatch> {
   readonly optimizer: Optimizer;
   readonly schedule: Schedule;
   /** A number is the largest global norm. */
@@ -80,7 +80,7 @@ export interface StepRecipe<P, E, R> {
    *
    * @param key - for all that the step draws, such as dropout
    */
-  loss(params: P, extra: E, batch: TokenBatch, key: random.Key): BatchLoss<R>;
+  loss(params: P, extra: E, batch: B, key: random.Key): BatchLoss<R>;
   /** What the model keeps, after a batch, traced. */
   nextExtra(extra: E, report: R, step: Tensor): E;
 }
@@ -123,14 +123,14 @@ export function weightsOf({ params, average, extra }: TrainState): Weights {
  * When the loss or any gradient is not finite, weights, their running mean and optimiser state stay as they are, bit for
  * bit, and the step is counted as skipped (GLaM, section 5: skip updates with NaN or Inf); a dynamic loss scale is halved.
  */
-export function trainingStep<P, E, R>(
-  recipe: StepRecipe<P, E, R>,
+export function trainingStep<P, E, R, B = TokenBatch>(
+  recipe: StepRecipe<P, E, R, B>,
   state: TrainState<P, E>,
-  batch: TokenBatch,
+  batch: B,
 ): readonly [TrainState<P, E>, StepMetrics<R>] {
   const { microBatches = 1, trainable = isAny, clip } = recipe;
   const key = random.fold(state.key, state.tried.astype("uint32"));
-  const lossOf = (params: P, piece: TokenBatch, pieceKey: random.Key) =>
+  const lossOf = (params: P, piece: B, pieceKey: random.Key) =>
     recipe.loss(params, state.extra, piece, pieceKey);
   const scale = scaleOf(recipe, state);
   const options = { microBatches, trainable, scale };

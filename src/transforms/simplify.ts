@@ -7,7 +7,7 @@ import { Builder, type Draft, writing } from "../core/builder.ts";
 import { spansDevices } from "../core/collective.ts";
 import { at, type NdArray } from "../core/ndarray.ts";
 import type { Made } from "../core/op.ts";
-import { type Program, withoutDeadCode } from "../core/program.ts";
+import { mapPrograms, type Program, withoutDeadCode } from "../core/program.ts";
 import { showParams } from "../core/program-text.ts";
 import { type Aval, sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -63,6 +63,16 @@ export function simplify(program: Program): Program {
     );
     return withoutDeadCode(builder.finish(outputs).program);
   });
+}
+
+/** As `simplify`, and so the programs inside: bodies of loops, branches, what is computed again. */
+export function simplifyAll(program: Program): Program {
+  const simple = simplify(program);
+  const equations = simple.equations.map((equation) => ({
+    ...equation,
+    params: mapPrograms(equation.params, simplifyAll),
+  }));
+  return { ...simple, equations };
 }
 
 function withNames(x: Tensor, like: Aval | undefined): Tensor {

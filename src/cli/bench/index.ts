@@ -39,6 +39,11 @@ export const BENCHES: CommandList = {
     summary: "Time writing text with a key-value cache against PyTorch, alone and 16 at once",
     load: () => import("./generate.ts"),
   },
+  communication: {
+    summary:
+      "Count bytes that partitioned programs send, beside XLA's and the least known possible",
+    load: () => import("./communication.ts"),
+  },
   ssa: {
     summary: "Time the singular spectrum analysis of the daily length of day against numpy",
     load: () => import("./ssa.ts"),
@@ -46,6 +51,10 @@ export const BENCHES: CommandList = {
   ntft: {
     summary: "Time the time-frequency transform of the length of day against ssqueezepy and scipy",
     load: () => import("./ntft.ts"),
+  },
+  utilization: {
+    summary: "Hold predicted shares of the peak against those measured on TPU v3, v5e and v5p",
+    load: () => import("./utilization.ts"),
   },
   "generate-runner": {
     summary: "Answer the requests of `bench generate` on stdin",

@@ -2,7 +2,6 @@
 
 import { ConfigError, suggestion } from "../../core/errors.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { arange, where } from "../../numpy/index.ts";
 
 /**
  * How tokens of `[batch, pos]` form groups within which experts choose.
@@ -42,11 +41,8 @@ export function ungrouped(x: Tensor, grouping: Grouping): Tensor {
   return inOrder.reshape([-1, x.size("choice")], "token choice");
 }
 
-/**
- * Row of the table `[batch · pos]` for every token index `[group, …]` of a group; the row past the end for
- * indices below 0.
- */
-export function rowsOf(token: Tensor, batch: number, pos: number, grouping: Grouping): Tensor {
-  const row = grouping === "leaky-batch" ? token : token.mul(pos).add(arange(pos, "group"));
-  return where(token.less(0), batch * pos, row);
+/** `[group, token, embed]` as the `[batch, pos, embed]` that it was. */
+export function inSequences(x: Tensor, grouping: Grouping, batch: number): Tensor {
+  if (grouping === "position") return x.as("pos batch embed").order("batch pos embed");
+  return x.reshape([batch, -1, x.size("embed")], "batch pos embed");
 }

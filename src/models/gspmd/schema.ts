@@ -1,0 +1,47 @@
+/** @file Strict reading of a saved decoder configuration: a misspelt or missing key stops the run. */
+
+import { z } from "zod";
+import { readStrict } from "../../train/strict.ts";
+import { type DecoderConfig, RECOMPUTES } from "./config.ts";
+
+/** Far above any model; a damaged file must not ask for all memory before it is seen to be one. */
+const count = z
+  .int()
+  .positive()
+  .max(2 ** 24);
+
+const model: z.ZodType<DecoderConfig> = z
+  .strictObject({
+    layers: z.int().positive().max(4096),
+    embed: count,
+    mlp: count,
+    head: count,
+    dim: count,
+    vocab: count,
+    feedForward: z.enum(["gated", "plain"]),
+    activation: z.enum(["gelu", "relu", "silu"]),
+    positions: z.enum(["relative-bias", "learned", "rotary"]),
+    context: count,
+    tied: z.boolean(),
+    experts: z
+      .int()
+      .nonnegative()
+      .max(2 ** 16),
+    capacityFactor: z.number().positive(),
+    auxWeight: z.number().nonnegative(),
+    recompute: z.enum(RECOMPUTES),
+  })
+  .check(({ value, issues }) => {
+    const say = (key: string, message: string) =>
+      issues.push({ code: "custom", input: value, path: [key], message });
+    if (value.experts > 0 && value.layers % 2 !== 0)
+      say("layers", `every other layer is sparse, so ${value.layers} must be even`);
+    if (value.experts === 1) say("experts", "a token takes its two best; choose 0, or 2 at least");
+    if (value.positions === "rotary" && value.dim % 2 !== 0)
+      say("dim", `rotary positions turn pairs; ${value.dim} is odd`);
+  });
+
+/** @throws ConfigError naming every key that is wrong */
+export function readModel(value: unknown): DecoderConfig {
+  return readStrict(model, value, "model", "a GSPMD decoder");
+}
