@@ -21,6 +21,7 @@ import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { allReduce } from "../ops/collectives.ts";
+import { type SliceParams, sliceOp } from "../ops/pieces.ts";
 import { shardOp } from "../ops/shard.ts";
 import {
   type Assignment,
@@ -34,6 +35,7 @@ import { delaySums } from "./delay-sums.ts";
 import { exchangesOf } from "./exchanges.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
+import type { Sliced } from "./moves/move-rule.ts";
 import { moveRuleOf } from "./moves/moves.ts";
 import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
@@ -82,6 +84,8 @@ class Partitioner {
   readonly #found: Propagated;
   readonly #options: PartitionOptions;
   /** By key: which of the op's rules, and how its factors are split. */
+  /** The equations of values that are slices. */
+  readonly #slices = new Map<Variable, Equation>();
   readonly #assignments = new Map<
     string,
     { readonly assignment: Assignment; readonly at: number }
@@ -131,9 +135,12 @@ class Partitioner {
     const operands = inputs.map((v, i) =>
       pieces.as(v, assignment.operands[i] ?? this.#found.shardingOf(v)),
     );
-    const results = this.#run(equation, assignment, operands);
+    const results = this.#run(equation, assignment, operands, (v, sharding) =>
+      pieces.has(v, sharding) ? pieces.as(v, sharding) : undefined,
+    );
     outputs.forEach((v, i) => {
       const sharding = assignment.results[i] ?? shardingOn([]);
+      if ((op as unknown) === sliceOp) this.#slices.set(v, equation);
       pieces.set(v, { tensor: results[i] as Tensor, sharding }, this.#found.shardingOf(v));
     });
   }
@@ -191,7 +198,7 @@ class Partitioner {
       results: outputs.map((v): Placed => ({ form: v.aval, sharding: this.#found.shardingOf(v) })),
       movable: move?.movable(rule, params) ?? new Set<Factor>(),
       others: move?.others?.(equation) ?? [],
-      moved: (assignment) => this.#moved(equation, assignment),
+      moved: (assignment) => this.#moved(equation, assignment, pieces),
       bytes: (form: Aval, from: Sharding, to: Sharding) =>
         reshardBytes(this.#mesh, form.dims, dtypeFacts(form.dtype).bytes, from, to),
     };
@@ -210,19 +217,32 @@ class Partitioner {
   }
 
   /** Bytes that the op sends from each device when it runs so. */
-  #moved(equation: Equation, assignment: Assignment): number {
+  #moved(equation: Equation, assignment: Assignment, pieces: Pieces): number {
     const builder = new Builder(equation.op.name);
     const program = writing(builder, () => {
+      const inputOf = (v: Variable, sharding: Sharding) => builder.input(pieceOf(v.aval, sharding));
       const operands = equation.inputs.map((v, i) =>
-        builder.input(pieceOf(v.aval, assignment.operands[i] ?? shardingOn([]))),
+        inputOf(v, assignment.operands[i] ?? shardingOn([])),
       );
-      return builder.finish(this.#run(equation, assignment, operands)).program;
+      const results = this.#run(equation, assignment, operands, (v, sharding) =>
+        pieces.has(v, sharding) ? inputOf(v, sharding) : undefined,
+      );
+      return builder.finish(results).program;
     });
     return exchangesOf(withoutDeadCode(program)).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The op on pieces; sums still partial, extremes combined. */
-  #run(equation: Equation, assignment: Assignment, operands: readonly Tensor[]): readonly Tensor[] {
+  /**
+   * The op on pieces; sums still partial, extremes combined.
+   *
+   * @param pieceOn - the piece of a value under a sharding, if it lies so
+   */
+  #run(
+    equation: Equation,
+    assignment: Assignment,
+    operands: readonly Tensor[],
+    pieceOn: (v: Variable, sharding: Sharding) => Tensor | undefined,
+  ): readonly Tensor[] {
     const { op, inputs, outputs } = equation;
     const { rule } = assignment;
     const split = (factors: readonly Factor[]) =>
@@ -230,8 +250,16 @@ class Partitioner {
     const clean = operands.map((x, i) => this.#clean(x, inputs[i] as Variable, i, assignment));
     const moved = split(rule.moves);
     const move = moveRuleOf(op);
+    const sliceOf = (at: number): Sliced | undefined => {
+      const slice = this.#slices.get(inputs[at] as Variable);
+      const [whole] = slice?.inputs ?? [];
+      const sharding = assignment.operands[at];
+      if (slice === undefined || whole === undefined || sharding === undefined) return undefined;
+      const piece = pieceOn(whole, sharding);
+      return piece && { whole, piece, params: slice.params as SliceParams };
+    };
     if (moved.length > 0 && move !== undefined)
-      return move.apply({ mesh: this.#mesh, equation, rule, assignment, operands: clean });
+      return move.apply({ mesh: this.#mesh, equation, rule, assignment, operands: clean, sliceOf });
     const dims = outputs.map(
       (v, i) => pieceOf(v.aval, assignment.results[i] ?? shardingOn([])).dims,
     );
@@ -285,6 +313,10 @@ class Pieces {
   /** How the value lies by now. */
   copiesOf(v: Variable): readonly Sharding[] {
     return this.#get(v).pieces.map(({ sharding }) => sharding);
+  }
+
+  has(v: Variable, sharding: Sharding): boolean {
+    return this.copiesOf(v).some((own) => sameLayout(own, sharding));
   }
 
   /** The piece under a sharding; moved once, however often it is asked for. */

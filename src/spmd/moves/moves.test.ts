@@ -53,7 +53,7 @@ const SENT: readonly (readonly [
     ([x]) => [concatenate([slice(x, [15], [16]), slice(x, [0], [15])], 0)],
     [[random(16), "[x]"]],
     ["[x]"],
-    { collectivePermute: 8 },
+    { collectivePermute: 4 },
   ],
   ["split in halves", ([x]) => split(x, 0, [8, 8]), [[random(16), "[x]"]], ["[x]", "[x]"], { collectivePermute: 16 }],
   ["6 × 2 to 12", ([x]) => [reshape(x, [12])], [[random(6, 2), "[x, -]"]], ["[x]"], { collectivePermute: 12 }],

@@ -10,9 +10,15 @@ import {
   type SplitParams,
   slice,
 } from "../../ops/pieces.ts";
-import { concatenateSplit, partsSplit, reverseSplit } from "../halo/reorder-split.ts";
+import { concatenateSplit, partsSplit, regroupSplit, reverseSplit } from "../halo/reorder-split.ts";
 import { padSplit, sliceSplit } from "../halo/slice-split.ts";
-import { type MoveRule, moveRule, splitDims, splitOperand } from "./move-rule.ts";
+import {
+  type MoveQuestion,
+  type MoveRule,
+  moveRule,
+  splitDims,
+  splitOperand,
+} from "./move-rule.ts";
 
 export const sliceMoves: MoveRule = moveRule((question) => {
   const { mesh, equation, rule } = question;
@@ -67,13 +73,35 @@ export const reverseMoves: MoveRule = moveRule((question) => {
   return [splits.reduce((y, split) => reverseSplit(question.mesh, y, split), turned)];
 });
 
+/** Slices of one tensor, as a roll has them, come from it at once. */
 export const concatenateMoves: MoveRule = moveRule((question) => {
   const { mesh, equation, operands } = question;
   const { axis } = equation.params as ConcatenateParams;
   const { axes } = splitOperand(question);
   const sizes = equation.inputs.map((v) => v.aval.dims[axis] ?? 0);
-  return [concatenateSplit(mesh, operands, { dim: axis, axes, sizes })];
+  const whole = slicesOfOne(question, axis);
+  if (whole === undefined) return [concatenateSplit(mesh, operands, { dim: axis, axes, sizes })];
+  const { piece, size, starts } = whole;
+  return [regroupSplit(mesh, piece, { dim: axis, axes, size }, { starts, sizes })];
 });
+
+/** The tensor of which all operands are slices along the axis, and where they begin. */
+function slicesOfOne({ equation, sliceOf }: MoveQuestion, axis: number) {
+  const slices = equation.inputs.map((_, i) => sliceOf(i));
+  const [first] = slices;
+  if (first === undefined) return undefined;
+  const { dims } = first.whole.aval;
+  const starts = slices.flatMap((slice) => {
+    if (slice?.whole !== first.whole) return [];
+    const { start, limit, stride } = slice.params;
+    const wholeElsewhere = dims.every(
+      (size, i) => i === axis || (start[i] === 0 && limit[i] === size && stride[i] === 1),
+    );
+    return wholeElsewhere && stride[axis] === 1 ? [start[axis] ?? 0] : [];
+  });
+  if (starts.length < slices.length) return undefined;
+  return { piece: first.piece, size: dims[axis] ?? 0, starts };
+}
 
 export const splitMoves: MoveRule = moveRule((question) => {
   const { sizes } = question.equation.params as SplitParams;
