@@ -21,7 +21,6 @@ import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { allReduce } from "../ops/collectives.ts";
-import { type SliceParams, sliceOp } from "../ops/pieces.ts";
 import { shardOp } from "../ops/shard.ts";
 import {
   type Assignment,
@@ -37,6 +36,7 @@ import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
 import type { Sliced } from "./moves/move-rule.ts";
 import { moveRuleOf } from "./moves/moves.ts";
+import { slicesMadeBy } from "./moves/slices.ts";
 import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
 import { ruleOf } from "./relations.ts";
@@ -84,8 +84,8 @@ class Partitioner {
   readonly #found: Propagated;
   readonly #options: PartitionOptions;
   /** By key: which of the op's rules, and how its factors are split. */
-  /** The equations of values that are slices. */
-  readonly #slices = new Map<Variable, Equation>();
+  /** Values that are slices of others. */
+  readonly #slices = new Map<Variable, Omit<Sliced, "piece">>();
   readonly #assignments = new Map<
     string,
     { readonly assignment: Assignment; readonly at: number }
@@ -138,10 +138,12 @@ class Partitioner {
     const results = this.#run(equation, assignment, operands, (v, sharding) =>
       pieces.has(v, sharding) ? pieces.as(v, sharding) : undefined,
     );
+    const slices = slicesMadeBy(equation);
     outputs.forEach((v, i) => {
       const sharding = assignment.results[i] ?? shardingOn([]);
-      if ((op as unknown) === sliceOp) this.#slices.set(v, equation);
       pieces.set(v, { tensor: results[i] as Tensor, sharding }, this.#found.shardingOf(v));
+      const slice = slices[i];
+      if (slice !== undefined) this.#slices.set(v, slice);
     });
   }
 
@@ -252,11 +254,10 @@ class Partitioner {
     const move = moveRuleOf(op);
     const sliceOf = (at: number): Sliced | undefined => {
       const slice = this.#slices.get(inputs[at] as Variable);
-      const [whole] = slice?.inputs ?? [];
       const sharding = assignment.operands[at];
-      if (slice === undefined || whole === undefined || sharding === undefined) return undefined;
-      const piece = pieceOn(whole, sharding);
-      return piece && { whole, piece, params: slice.params as SliceParams };
+      if (slice === undefined || sharding === undefined) return undefined;
+      const piece = pieceOn(slice.whole, sharding);
+      return piece && { ...slice, piece };
     };
     if (moved.length > 0 && move !== undefined)
       return move.apply({ mesh: this.#mesh, equation, rule, assignment, operands: clean, sliceOf });

@@ -55,6 +55,7 @@ const SENT: readonly (readonly [
     ["[x]"],
     { collectivePermute: 4 },
   ],
+  ["roll by 5, as parts", ([x]) => [concatenate(split(x, 0, [11, 5]).toReversed(), 0)], [[random(16), "[x]"]], ["[x]"], { collectivePermute: 16 }],
   ["split in halves", ([x]) => split(x, 0, [8, 8]), [[random(16), "[x]"]], ["[x]", "[x]"], { collectivePermute: 16 }],
   ["6 × 2 to 12", ([x]) => [reshape(x, [12])], [[random(6, 2), "[x, -]"]], ["[x]"], { collectivePermute: 12 }],
   ["12 to 6 × 2", ([x]) => [reshape(x, [6, 2])], [[random(12), "[x]"]], ["[x, -]"], { collectivePermute: 12 }],

@@ -1,5 +1,6 @@
 /** @file Slice, pad, reverse, concatenate and split along split dimensions: elements go where they have to be. */
 
+import type { Equation } from "../../core/program.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reverse } from "../../ops/layout.ts";
 import {
@@ -9,6 +10,8 @@ import {
   type SliceParams,
   type SplitParams,
   slice,
+  sliceOp,
+  splitOp,
 } from "../../ops/pieces.ts";
 import { concatenateSplit, partsSplit, regroupSplit, reverseSplit } from "../halo/reorder-split.ts";
 import { padSplit, sliceSplit } from "../halo/slice-split.ts";
@@ -16,6 +19,7 @@ import {
   type MoveQuestion,
   type MoveRule,
   moveRule,
+  type Sliced,
   splitDims,
   splitOperand,
 } from "./move-rule.ts";
@@ -72,6 +76,22 @@ export const reverseMoves: MoveRule = moveRule((question) => {
   const turned = own.length === 0 ? x : reverse(x, own);
   return [splits.reduce((y, split) => reverseSplit(question.mesh, y, split), turned)];
 });
+
+/** What the results of an equation are slices of; none where they are something else. */
+export function slicesMadeBy({ op, inputs, params }: Equation): readonly Omit<Sliced, "piece">[] {
+  const [whole] = inputs;
+  if (whole === undefined) return [];
+  if ((op as unknown) === sliceOp) return [{ whole, params: params as SliceParams }];
+  if ((op as unknown) !== splitOp) return [];
+  const { axis, sizes } = params as SplitParams;
+  const { dims } = whole.aval;
+  let end = 0;
+  return sizes.map((size) => {
+    const start = dims.map((_, i) => (i === axis ? end : 0));
+    end += size;
+    return { whole, params: { start, limit: dims.with(axis, end), stride: dims.map(() => 1) } };
+  });
+}
 
 /** Slices of one tensor, as a roll has them, come from it at once. */
 export const concatenateMoves: MoveRule = moveRule((question) => {
