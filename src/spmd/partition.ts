@@ -38,7 +38,9 @@ import { exchangesOf } from "./exchanges.ts";
 import { checkRegion, outsideOf, runCollective } from "./manual-region.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
+import type { Sliced } from "./moves/move-rule.ts";
 import { moveRuleOf } from "./moves/moves.ts";
+import { slicesMadeBy } from "./moves/slices.ts";
 import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
 import { ruleOf } from "./relations.ts";
@@ -100,6 +102,8 @@ class Partitioner {
   /** The axes of the per-device code that is being partitioned. */
   #region: ManualParams["mesh"] | undefined;
   /** By key: which of the op's rules, and how its factors are split. */
+  /** Values that are slices of others. */
+  readonly #slices = new Map<Variable, Omit<Sliced, "piece">>();
   readonly #assignments = new Map<
     string,
     { readonly assignment: Assignment; readonly at: number }
@@ -156,10 +160,15 @@ class Partitioner {
         if (warning !== undefined) this.#options.onWarning?.(warning);
       }),
     );
-    const results = this.#run(equation, assignment, operands);
+    const results = this.#run(equation, assignment, operands, (v, sharding) =>
+      pieces.has(v, sharding) ? pieces.as(v, sharding) : undefined,
+    );
+    const slices = slicesMadeBy(equation);
     outputs.forEach((v, i) => {
       const sharding = assignment.results[i] ?? shardingOn([]);
       pieces.set(v, { tensor: results[i] as Tensor, sharding }, this.#found.shardingOf(v));
+      const slice = slices[i];
+      if (slice !== undefined) this.#slices.set(v, slice);
     });
   }
 
@@ -247,7 +256,7 @@ class Partitioner {
       results: outputs.map((v): Placed => ({ form: v.aval, sharding: this.#found.shardingOf(v) })),
       movable: move?.movable(rule, params) ?? new Set<Factor>(),
       others: move?.others?.(equation) ?? [],
-      moved: (assignment) => this.#moved(equation, assignment),
+      moved: (assignment) => this.#moved(equation, assignment, pieces),
       bytes: (form: Aval, from: Sharding, to: Sharding) =>
         reshardBytes(this.#mesh, form.dims, dtypeFacts(form.dtype).bytes, from, to),
     };
@@ -266,19 +275,32 @@ class Partitioner {
   }
 
   /** Bytes that the op sends from each device when it runs so. */
-  #moved(equation: Equation, assignment: Assignment): number {
+  #moved(equation: Equation, assignment: Assignment, pieces: Pieces): number {
     const builder = new Builder(equation.op.name);
     const program = writing(builder, () => {
+      const inputOf = (v: Variable, sharding: Sharding) => builder.input(pieceOf(v.aval, sharding));
       const operands = equation.inputs.map((v, i) =>
-        builder.input(pieceOf(v.aval, assignment.operands[i] ?? shardingOn([]))),
+        inputOf(v, assignment.operands[i] ?? shardingOn([])),
       );
-      return builder.finish(this.#run(equation, assignment, operands)).program;
+      const results = this.#run(equation, assignment, operands, (v, sharding) =>
+        pieces.has(v, sharding) ? inputOf(v, sharding) : undefined,
+      );
+      return builder.finish(results).program;
     });
     return exchangesOf(withoutDeadCode(program)).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The op on pieces; sums still partial, extremes combined. */
-  #run(equation: Equation, assignment: Assignment, operands: readonly Tensor[]): readonly Tensor[] {
+  /**
+   * The op on pieces; sums still partial, extremes combined.
+   *
+   * @param pieceOn - the piece of a value under a sharding, if it lies so
+   */
+  #run(
+    equation: Equation,
+    assignment: Assignment,
+    operands: readonly Tensor[],
+    pieceOn: (v: Variable, sharding: Sharding) => Tensor | undefined,
+  ): readonly Tensor[] {
     const { op, inputs, outputs } = equation;
     if (this.#region !== undefined && isCollective(op))
       return runCollective(this.#mesh, this.#region, equation, operands);
@@ -288,8 +310,15 @@ class Partitioner {
     const clean = operands.map((x, i) => this.#clean(x, inputs[i] as Variable, i, assignment));
     const moved = split(rule.moves);
     const move = moveRuleOf(op);
+    const sliceOf = (at: number): Sliced | undefined => {
+      const slice = this.#slices.get(inputs[at] as Variable);
+      const sharding = assignment.operands[at];
+      if (slice === undefined || sharding === undefined) return undefined;
+      const piece = pieceOn(slice.whole, sharding);
+      return piece && { ...slice, piece };
+    };
     if (moved.length > 0 && move !== undefined)
-      return move.apply({ mesh: this.#mesh, equation, rule, assignment, operands: clean });
+      return move.apply({ mesh: this.#mesh, equation, rule, assignment, operands: clean, sliceOf });
     const dims = outputs.map(
       (v, i) => pieceOf(v.aval, assignment.results[i] ?? shardingOn([])).dims,
     );
@@ -343,6 +372,10 @@ class Pieces {
   /** How the value lies by now. */
   copiesOf(v: Variable): readonly Sharding[] {
     return this.#get(v).pieces.map(({ sharding }) => sharding);
+  }
+
+  has(v: Variable, sharding: Sharding): boolean {
+    return this.copiesOf(v).some((own) => sameLayout(own, sharding));
   }
 
   /**

@@ -28,7 +28,7 @@ export interface LawOptions {
 /** How often a kind of factor was split. */
 export interface Coverage {
   readonly op: string;
-  /** By kind that the rules of the op's samples have; a moving factor that nobody can split is gathered. */
+  /** By kind that the rules of the op's samples have. A moving factor that nobody can split is gathered, or another takes its axes. */
   readonly splits: Readonly<Partial<Record<Split, number>>>;
   readonly gathered: boolean;
 }
