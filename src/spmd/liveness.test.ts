@@ -35,7 +35,20 @@ test("views and results of no use take nothing after", () => {
 test("floats on the way may be narrower than arguments; integers are not", () => {
   const f = (x: Tensor) => exp(exp(x)).astype("int32");
   const { program } = trace("f", f, [row(100)]);
-  expect(memoryUse(program, 2)).toEqual({ inputs: 400, peak: 200 + 400 });
+  expect(memoryUse(program, { width: 2 })).toEqual({ inputs: 400, peak: 200 + 400 });
+});
+
+test("a result takes the place of an argument that is given away", () => {
+  const f = (w: Tensor, g: Tensor) => w.sub(exp(exp(g)));
+  const { program } = trace("f", f, [row(100), row(100)]);
+  expect(memoryUse(program)).toEqual({ inputs: 800, peak: 800 });
+  // Both exps are new, at half their width; the difference is written over w.
+  expect(memoryUse(program, { donated: 1, width: 2 })).toEqual({ inputs: 800, peak: 400 });
+});
+
+test("results keep their width", () => {
+  const { program } = trace("f", (x: Tensor) => exp(exp(x)), [row(100)]);
+  expect(memoryUse(program, { width: 2 }).peak).toBe(200 + 400);
 });
 
 test("a loop holds its results, and what one step makes", () => {

@@ -38,9 +38,14 @@ export const command: Command = defineCommand({
 
 function show(rows: readonly Utilization[], error: number): string[] {
   const percent = (share: number) => (100 * share).toFixed(1);
-  const header = ["preset", "device", "mesh", "step s", "products", "memory", "exchanges"];
+  const header = ["preset", "batch", "device", "mesh", "step s", "products", "memory", "exchanges"];
   const table = rows.map((row) => [
-    ...[row.preset, row.device, row.mesh],
+    ...[
+      row.preset,
+      `${row.sequences} × ${row.tokensPerStep / row.sequences}`,
+      row.device,
+      row.mesh,
+    ],
     ...[row.step.total, row.step.products, row.step.memory, row.step.exchanges].map((s) =>
       s.toFixed(2),
     ),
@@ -56,7 +61,7 @@ function show(rows: readonly Utilization[], error: number): string[] {
       [...header, "a device holds", "predicted %", "all hidden %", "measured %", "points"],
       table,
       {
-        align: ["left", "left", "left", ...Array(9).fill("right")],
+        align: ["left", "right", "left", "left", ...Array(9).fill("right")],
       },
     ),
     `mean absolute error ${error.toFixed(1)} points over ${count} measured rows; nothing is fitted to a row`,
