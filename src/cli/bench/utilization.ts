@@ -66,6 +66,6 @@ function show(rows: readonly Utilization[], error: number): string[] {
     ),
     `mean absolute error ${error.toFixed(1)} points over ${count} measured rows; nothing is fitted to a row`,
     "predicted: exchanges after products; all hidden: beside them, wherever these last long enough",
-    "float32 weights and state, 16-bit values on the way; attention keeps its scores, as no flash kernel is modelled",
+    "float32 weights and state, 16-bit values on the way; attention writes its scores to memory: no flash kernel is modelled",
   ];
 }
