@@ -86,6 +86,11 @@ export function startNtftPeer(python: string): Runner {
   return startProcess("ntft peer", [python, join(PEERS, "ntft_peer.py")]);
 }
 
+/** XLA's GSPMD partitioner, and eight devices of its own in one process. */
+export function startSpmdPeer(python: string): Runner {
+  return startProcess("spmd peer", [python, join(PEERS, "spmd_peer.py")]);
+}
+
 /** GLaM's decoding in PyTorch, on a configuration file. */
 export function startGeneratePeer(python: string, config: string): Runner {
   const command = [python, join(PEERS, "generate_peer.py"), "--config", config];

@@ -147,12 +147,16 @@ function refuseOneDevice<P>(
   );
 }
 
+/** A program for thousands of devices has few lists of groups, each in many collectives. */
+const checked = new WeakSet<Groups>();
+
 /**
  * Checks that groups name the devices 0 … D − 1, each once.
  *
  * @throws ShapeError naming the first device that is missing or stands twice, or the empty group
  */
 export function checkGroups(name: string, groups: Groups): void {
+  if (checked.has(groups)) return;
   const listed = groups.flat();
   const wrong = (why: string) =>
     new ShapeError("SHAPE-01", `${name}: groups ${showGroups(groups)} ${why}`);
@@ -166,6 +170,7 @@ export function checkGroups(name: string, groups: Groups): void {
   const missing = listed.findIndex((_, device) => !seen.has(device));
   if (missing >= 0)
     throw wrong(`name ${listed.length} devices, but not device ${missing}; they count from 0`);
+  checked.add(groups);
 }
 
 /**

@@ -83,8 +83,10 @@ export interface MoeRouting extends Routing, RoutingFacts {}
  *
  * Padding gets zeros from routed experts.
  */
-export function moe(p: Moe<Tensor>, x: Tensor, call: MoeCall): readonly [Tensor, MoeRouting] {
+export function moe(p: Moe<Tensor>, input: Tensor, call: MoeCall): readonly [Tensor, MoeRouting] {
   const { router, grouping, activation, mask, routedScale = 1 } = call;
+  // Groups lie otherwise than sequences do: the words keep the layout of one from becoming that of the other.
+  const x = laid(input, "batch pos embed");
   const logits = laid(grouped(routerLogits(p, x, call), grouping, "expert"), "group token expert");
   const one = (y: Tensor | undefined) => (y === undefined ? undefined : grouped(y, grouping));
   const seen = { logits, state: call.state, ids: one(call.ids), mask: one(mask) };
@@ -93,7 +95,8 @@ export function moe(p: Moe<Tensor>, x: Tensor, call: MoeCall): readonly [Tensor,
     : router.route({ ...seen, slots: call.slots, key: call.key });
   // While sampling, nobody's text may depend on whose rows stand beside it.
   const steady = call.deployed === true && x.size("batch") * x.size("pos") > 1;
-  const routed = routedAnswers(p, x, routing.assignment, { grouping, activation, steady });
+  const answers = routedAnswers(p, x, routing.assignment, { grouping, activation, steady });
+  const routed = laid(answers, "batch pos embed");
   const scaled = routedScale === 1 ? routed : routed.mul(routedScale);
   const y = p.shared === undefined ? scaled : scaled.add(sharedAnswer(p.shared, x, activation));
   return [y, { ...routing, ...routingFacts(routing.assignment, logits, seen.mask) }];

@@ -3,7 +3,7 @@
 import { type AxisName, mergeName } from "../core/axes.ts";
 import { apply } from "../core/builder.ts";
 import { ShapeError } from "../core/errors.ts";
-import { build, get } from "../core/ndarray.ts";
+import { at, build, type NdArray } from "../core/ndarray.ts";
 import {
   defineOp,
   isLinear,
@@ -14,7 +14,7 @@ import {
   type Two,
 } from "../core/op.ts";
 import { random, rejects, sample } from "../core/samples.ts";
-import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
+import { type Aval, aval, dimOf, showAval, stridesOf } from "../core/shape.ts";
 import { rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { add } from "./arithmetic.ts";
@@ -121,17 +121,17 @@ export const contractOp: Op<ContractParams, Two, One> = defineOp<ContractParams,
   evaluate: ([x, y], { lhs, rhs, out }, [z]) => {
     const summed = lhs.filter((label) => !out.includes(label));
     const sizes = summed.map((label) => dimOf(x, lhs.indexOf(label)));
+    const [ofX, ofY] = [offsetsAlong(x, lhs, out, z.dims), offsetsAlong(y, rhs, out, z.dims)];
+    const [alongX, alongY] = [
+      offsetsAlong(x, lhs, summed, sizes),
+      offsetsAlong(y, rhs, summed, sizes),
+    ];
     return [
-      build(z, (index) => {
+      build(z, (_index, flat) => {
+        const [fromX, fromY] = [ofX[flat] ?? 0, ofY[flat] ?? 0];
         let total = 0;
-        build({ dtype: "bool", dims: sizes }, (inner) => {
-          const place = (label: string) =>
-            out.includes(label)
-              ? (index[out.indexOf(label)] ?? 0)
-              : (inner[summed.indexOf(label)] ?? 0);
-          total += get(x, lhs.map(place)) * get(y, rhs.map(place));
-          return 0;
-        });
+        for (let k = 0; k < alongX.length; k++)
+          total += at(x, fromX + (alongX[k] ?? 0)) * at(y, fromY + (alongY[k] ?? 0));
         return total;
       }),
     ];
@@ -200,6 +200,25 @@ export function labels(equation: string): ContractParams {
   const [lhs = "", rhs = ""] = sides.split(",");
   const words = (side: string) => side.split(" ").filter((word) => word !== "");
   return { lhs: words(lhs), rhs: words(rhs), out: words(out) };
+}
+
+/** Where in an operand the places along labels lie, row-major; labels that it lacks do not move. */
+function offsetsAlong(
+  x: NdArray,
+  own: readonly string[],
+  along: readonly string[],
+  sizes: readonly number[],
+): readonly number[] {
+  const strides = stridesOf(x.dims);
+  return along.reduce<readonly number[]>(
+    (starts, label, i) => {
+      const stride = strides[own.indexOf(label)] ?? 0;
+      return starts.flatMap((start) =>
+        Array.from({ length: sizes[i] ?? 0 }, (_, k) => start + k * stride),
+      );
+    },
+    [0],
+  );
 }
 
 function freshLabel(used: readonly string[]): string {

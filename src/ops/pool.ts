@@ -15,9 +15,9 @@ import { type Aval, aval, showAval, sizeOf } from "../core/shape.ts";
 import { factorNames, rule } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { checkDType, FLOATS, NUMBERS } from "./dtypes.ts";
-import { gather } from "./indexing.ts";
 import { reshape } from "./layout.ts";
 import { windowArgMaxOnnx, windowMaxOnnx, windowSumOnnx } from "./pool.onnx.ts";
+import { windowPick } from "./pool.places.ts";
 import * as samples from "./pool.samples.ts";
 import { windowArgMaxStablehlo, windowMaxStablehlo, windowSumStablehlo } from "./pool.stablehlo.ts";
 import {
@@ -172,15 +172,12 @@ export const windowMaxOp: Op<WindowMaxParams, One, One> = defineOp<WindowMaxPara
   infer: ([x], p) => [inferMax("windowMax", x, p, NUMBERS)],
   jvp: {
     kind: "rule",
-    apply: ([dx], [x], [y], p) => {
-      if (dx === null) return [null];
-      const lead = sizeOf(x.dims.slice(0, x.rank - p.taps.length));
-      const elements = reshape(dx, [lead, sizeOf(spaceOf(x, p))]);
-      const places = reshape(windowArgMax(x, p), [lead, sizeOf(spaceOf(y, p))]);
-      return [reshape(gather(elements, places, 1, distinctOf(windowAxes(x, p))), y.dims, y.names)];
+    apply: ([dx], [x], _y, p) => {
+      const sizes = spaceOf(x, p);
+      return [dx === null ? null : windowPick(dx, windowArgMax(x, p), { ...p, sizes })];
     },
   },
-  transpose: notLinear("its tangent is a gather"),
+  transpose: notLinear("its tangent picks elements"),
   batch: ([x], _mapped, p) => [windowMax(x, p)],
   shard: ([x], _y, p) => shardWindow(x, p),
   evaluate: ([x], p, [y]) => {
@@ -200,14 +197,6 @@ export const windowMaxOp: Op<WindowMaxParams, One, One> = defineOp<WindowMaxPara
   samples: samples.windowMaxSamples,
   rejects: samples.windowMaxRejects,
 });
-
-/** Windows that never share an element name no place twice. */
-function distinctOf(axes: readonly WindowAxis[]): number {
-  const apart = axes.every(
-    ({ count, stride, taps, dilation }) => count <= 1 || stride > (taps - 1) * dilation,
-  );
-  return apart ? 1 : 0;
-}
 
 /** Maxima of windows along the last axes. */
 export function windowMax(x: Tensor, params: WindowMaxParams): Tensor {

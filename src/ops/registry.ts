@@ -30,6 +30,7 @@ import * as logic from "./logic.ts";
 import * as magnitude from "./magnitude.ts";
 import * as normalisation from "./normalisation.ts";
 import * as pieces from "./pieces.ts";
+import * as places from "./pool.places.ts";
 import * as pool from "./pool.ts";
 import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
 import { prodOp } from "./reduce.ts";
@@ -115,6 +116,8 @@ export const OPS: readonly Op[] = [
   pool.windowSumOp,
   pool.windowMaxOp,
   pool.windowArgMaxOp,
+  places.windowPickOp,
+  places.windowPutOp,
   sumOp,
   prodOp,
   extremes.maxOp,

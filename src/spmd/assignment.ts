@@ -11,13 +11,14 @@ import { type Aval, dimOf } from "../core/shape.ts";
 import type { AxisFactors, Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { dimAxes, factorAxes } from "./factor-axes.ts";
 import { type AxisPart, joinParts, overlap, sameParts, showPart, sizeOfParts } from "./mesh.ts";
-import { type Sharding, sameLayout, shardingOn } from "./sharding.ts";
+import { type Sharding, shardingOn } from "./sharding.ts";
 
-/** A tensor of the equation, and how it lies, or is wanted. */
+/** A tensor of the equation. */
 export interface Placed {
   readonly form: Aval;
+  /** How propagation wants it. */
   readonly sharding: Sharding;
-  /** How it lies as well, since somebody else wanted it so. */
+  /** Of an operand: how it lies, as it was made and as others asked for it. */
   readonly copies?: readonly Sharding[];
 }
 
@@ -45,6 +46,8 @@ export interface AssignmentQuestion {
 
 /** Multiplications that take as long as sending one byte; about what accelerators of the last ten years have. */
 const WORK_PER_BYTE = 500;
+/** A result goes home only if somebody asks for it there: of equal choices the one that moves it later is better. */
+const LATER = 0.999;
 /** Choices looked at; the first are the likeliest. */
 const MOST_CHOICES = 512;
 
@@ -164,9 +167,9 @@ function assignmentOf(
 function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
   const { operands, results, bytes } = question;
   const { rule, factors } = assignment;
-  const brought = operands.reduce((sum, { form, sharding, copies = [] }, i) => {
+  const brought = operands.reduce((sum, { form, sharding, copies = [sharding] }, i) => {
     const to = assignment.operands[i] ?? sharding;
-    return sum + (copies.some((copy) => sameLayout(copy, to)) ? 0 : bytes(form, sharding, to));
+    return sum + Math.min(...copies.map((copy) => bytes(form, copy, to)));
   }, 0);
   const returned = results.reduce(
     (sum, { form, sharding }, i) => sum + bytes(form, assignment.results[i] ?? sharding, sharding),
@@ -184,7 +187,7 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
   const moves = rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0);
   const moved = moves ? (question.moved?.(assignment) ?? 0) : 0;
   const work = workOf(question, assignment) / WORK_PER_BYTE;
-  return brought + moved + returned + combined + work;
+  return brought + moved + LATER * returned + combined + work;
 }
 
 /** Points of the index space on each device: for a contraction its multiplications. */
@@ -209,8 +212,10 @@ export function assignmentKey(
   params: unknown,
 ): string {
   const sides = [rule.operands, rule.results, rule.sum, rule.max, rule.min, rule.moves];
-  const layout = ({ dims }: Sharding) =>
-    dims.map(({ axes }) => axes.map((part) => showPart(part)).join("+")).join(",");
+  const layout = ({ dims, sum }: Sharding) =>
+    [...dims.map(({ axes }) => axes), sum]
+      .map((axes) => axes.map((part) => showPart(part)).join("+"))
+      .join(",");
   const placed = [...operands, ...results].map(
     ({ form, sharding, copies = [] }) =>
       `${form.dtype}${form.dims}:${[sharding, ...copies].map(layout).join(" ")}`,

@@ -65,7 +65,9 @@ export interface ExchangeTotal {
 }
 
 /** By kind, the most bytes first. */
-export function totalsOf(exchanges: readonly Exchange[]): ExchangeTotal[] {
+export function totalsOf(
+  exchanges: readonly Pick<Exchange, "kind" | "bytes" | "times">[],
+): ExchangeTotal[] {
   const totals = new Map<CollectiveKind, { count: number; bytes: number }>();
   for (const { kind, bytes, times } of exchanges) {
     const total = totals.get(kind) ?? { count: 0, bytes: 0 };

@@ -18,7 +18,7 @@ import {
 } from "../core/program.ts";
 import type { Aval } from "../core/shape.ts";
 import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
-import { factorsOfAxis, showRule } from "../core/sharding-rule.ts";
+import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { allReduce } from "../ops/collectives.ts";
 import { shardOp } from "../ops/shard.ts";
@@ -37,16 +37,9 @@ import { groupsAlong, type Mesh } from "./mesh.ts";
 import { moveRuleOf } from "./moves/moves.ts";
 import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
+import { ruleOf } from "./relations.ts";
 import { reshard, reshardBytes } from "./reshard/reshard.ts";
-import { scatterSums } from "./scatter-sums.ts";
-import {
-  dimOn,
-  replicatedSharding,
-  type Sharding,
-  sameLayout,
-  shardingOn,
-  showSharding,
-} from "./sharding.ts";
+import { dimOn, replicatedSharding, type Sharding, sameLayout, shardingOn } from "./sharding.ts";
 
 /** A program for each device of a mesh, and how its arguments and results lie. */
 export interface Partitioned {
@@ -74,7 +67,7 @@ export function partition(
   const outputs = program.outputs.map((v) => found.shardingOf(v));
   return {
     ...{ mesh: found.mesh, inputs, outputs },
-    program: delaySums(scatterSums(partitioner.partition(program, inputs, outputs))),
+    program: delaySums(partitioner.partition(program, inputs, outputs)),
   };
 }
 
@@ -88,7 +81,11 @@ class Partitioner {
   readonly #mesh: Mesh;
   readonly #found: Propagated;
   readonly #options: PartitionOptions;
-  readonly #assignments = new Map<string, Assignment>();
+  /** By key: which of the op's rules, and how its factors are split. */
+  readonly #assignments = new Map<
+    string,
+    { readonly assignment: Assignment; readonly at: number }
+  >();
 
   constructor(found: Propagated, options: PartitionOptions) {
     this.#mesh = found.mesh;
@@ -128,11 +125,7 @@ class Partitioner {
       pieces.set(y, { tensor: pieces.as(x, sharding), sharding });
       return;
     }
-    const rule = op.shard(
-      inputs.map((v) => v.aval),
-      outputs.map((v) => v.aval),
-      equation.params,
-    );
+    const rule = ruleOf(equation);
     const assignment = this.#assign(equation, rule, pieces);
     this.#options.onChoice?.(equation, assignment);
     const operands = inputs.map((v, i) =>
@@ -140,13 +133,8 @@ class Partitioner {
     );
     const results = this.#run(equation, assignment, operands);
     outputs.forEach((v, i) => {
-      const made = {
-        tensor: results[i] as Tensor,
-        sharding: assignment.results[i] ?? shardingOn([]),
-      };
-      const sharding = this.#found.shardingOf(v);
-      const tensor = reshard(this.#mesh, made.tensor, v.aval.dims, made.sharding, sharding);
-      pieces.set(v, { tensor, sharding }, made);
+      const sharding = assignment.results[i] ?? shardingOn([]);
+      pieces.set(v, { tensor: results[i] as Tensor, sharding }, this.#found.shardingOf(v));
     });
   }
 
@@ -196,7 +184,7 @@ class Partitioner {
       operands: inputs.map(
         (v): Placed => ({
           form: v.aval,
-          sharding: pieces.get(v).sharding,
+          sharding: pieces.homeOf(v),
           copies: pieces.copiesOf(v),
         }),
       ),
@@ -210,12 +198,15 @@ class Partitioner {
     const { choose } = this.#options;
     if (choose !== undefined) return choose(question);
     const key = assignmentKey(question, op.name, params);
-    const known = this.#assignments.get(key) ?? cheapest(question);
-    this.#assignments.set(key, known);
-    // The rule of an equation alike makes params of its own.
     const rules = [rule, ...(question.others ?? [])];
-    const same = rules.find((own) => showRule(own) === showRule(known.rule));
-    return { ...known, rule: same ?? rule };
+    let known = this.#assignments.get(key);
+    if (known === undefined) {
+      const assignment = cheapest(question);
+      known = { assignment, at: rules.indexOf(assignment.rule) };
+      this.#assignments.set(key, known);
+    }
+    // The rule of an equation alike makes params of its own.
+    return { ...known.assignment, rule: rules[known.at] ?? rule };
   }
 
   /** Bytes that the op sends from each device when it runs so. */
@@ -270,48 +261,49 @@ class Partitioner {
   }
 }
 
-/** Pieces of the values of one program, in every sharding that was asked for. */
+/**
+ * Pieces of the values of one program, in every sharding that was asked for. A value is moved only when somebody asks,
+ * from the copy that is nearest: a sum over devices of which everybody wants a part is never taken whole.
+ */
 class Pieces {
   readonly #mesh: Mesh;
-  readonly #pieces = new Map<Variable, Piece>();
-  readonly #copies = new Map<Variable, Map<string, Piece>>();
+  readonly #copies = new Map<Variable, { readonly home: Sharding; readonly pieces: Piece[] }>();
 
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
   }
 
-  /** @param made - how an op made it, before it was moved to where it is wanted */
-  set(v: Variable, piece: Piece, made?: Piece): void {
-    this.#pieces.set(v, piece);
-    const stays = made === undefined || sameLayout(made.sharding, piece.sharding);
-    if (!stays && made.sharding.sum.length === 0) this.#keep(v, made);
+  /** @param home - where propagation wants the value; where it is made when absent */
+  set(v: Variable, made: Piece, home: Sharding = made.sharding): void {
+    this.#copies.set(v, { home, pieces: [made] });
   }
 
-  get(v: Variable): Piece {
-    const piece = this.#pieces.get(v);
-    if (piece === undefined) throw new RangeError("a value is used before it is made");
-    return piece;
+  homeOf(v: Variable): Sharding {
+    return this.#get(v).home;
   }
 
-  /** How the value lies as well. */
+  /** How the value lies by now. */
   copiesOf(v: Variable): readonly Sharding[] {
-    return [...(this.#copies.get(v)?.values() ?? [])].map(({ sharding }) => sharding);
+    return this.#get(v).pieces.map(({ sharding }) => sharding);
   }
 
-  /** The piece under another sharding; moved once, however often it is asked for. */
+  /** The piece under a sharding; moved once, however often it is asked for. */
   as(v: Variable, to: Sharding): Tensor {
-    const { tensor, sharding } = this.get(v);
-    if (sameLayout(sharding, to)) return tensor;
-    const known = this.#copies.get(v)?.get(showSharding(to));
+    const { pieces } = this.#get(v);
+    const known = pieces.find(({ sharding }) => sameLayout(sharding, to));
     if (known !== undefined) return known.tensor;
-    const moved = reshard(this.#mesh, tensor, v.aval.dims, sharding, to);
-    this.#keep(v, { tensor: moved, sharding: to });
-    return moved;
+    const { dims, dtype } = v.aval;
+    const bytes = ({ sharding }: Piece) =>
+      reshardBytes(this.#mesh, dims, dtypeFacts(dtype).bytes, sharding, to);
+    const nearest = pieces.reduce((best, piece) => (bytes(piece) < bytes(best) ? piece : best));
+    const tensor = reshard(this.#mesh, nearest.tensor, dims, nearest.sharding, to);
+    pieces.push({ tensor, sharding: to });
+    return tensor;
   }
 
-  #keep(v: Variable, piece: Piece): void {
-    const copies = this.#copies.get(v) ?? new Map<string, Piece>();
-    copies.set(showSharding(piece.sharding), piece);
-    this.#copies.set(v, copies);
+  #get(v: Variable): { readonly home: Sharding; readonly pieces: Piece[] } {
+    const found = this.#copies.get(v);
+    if (found === undefined) throw new RangeError("a value is used before it is made");
+    return found;
   }
 }

@@ -36,13 +36,25 @@ export function relationsOf(program: Program): Relation[] {
   });
 }
 
-function relationOf(equation: Equation): Relation {
+const rules = new WeakMap<Equation, ShardingRule>();
+
+/** The sharding rule of an equation; made once for all who ask. */
+export function ruleOf(equation: Equation): ShardingRule {
+  const known = rules.get(equation);
+  if (known !== undefined) return known;
   const { op, inputs, outputs, params } = equation;
-  const own = op.shard(
+  const made = op.shard(
     inputs.map((v) => v.aval),
     outputs.map((v) => v.aval),
     params,
   );
+  rules.set(equation, made);
+  return made;
+}
+
+function relationOf(equation: Equation): Relation {
+  const { inputs, outputs } = equation;
+  const own = ruleOf(equation);
   const late = new Set([...own.sum, ...own.max, ...own.min, ...own.moves]);
   const inside = (axes: ShardingRule["operands"][number]) =>
     new Set(axes.flat().filter((factor) => factor !== null));

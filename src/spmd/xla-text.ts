@@ -177,7 +177,7 @@ function numbers(text: string): number[] {
 }
 
 /** arange(ΠR).reshape(R).transpose(P), flat; undefined when P is no order of R. */
-function arranged(
+export function arranged(
   sizes: readonly number[],
   order: readonly number[] = sizes.map((_, i) => i),
 ): number[] | undefined {

@@ -39,6 +39,11 @@ export const BENCHES: CommandList = {
     summary: "Time writing text with a key-value cache against PyTorch, alone and 16 at once",
     load: () => import("./generate.ts"),
   },
+  communication: {
+    summary:
+      "Count bytes that partitioned programs send, beside XLA's and the least known possible",
+    load: () => import("./communication.ts"),
+  },
   ssa: {
     summary: "Time the singular spectrum analysis of the daily length of day against numpy",
     load: () => import("./ssa.ts"),

@@ -3,6 +3,11 @@
 import type { CommandList } from "../dispatch.ts";
 
 export const REPRODUCTIONS: CommandList = {
+  "agreement-xla": {
+    summary:
+      "Partition annotated programs by ours and by XLA's GSPMD: equal values, bytes side by side",
+    load: () => import("./agreement-xla.ts"),
+  },
   "glam-micro": {
     summary:
       "Train glam-micro with three routers; bits per byte against PyTorch, n-grams, compressors",

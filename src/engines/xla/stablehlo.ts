@@ -15,6 +15,28 @@ type Form = Pick<Aval, "dtype" | "dims">;
 export interface StablehloOptions {
   /** How many devices run the program, each as one partition; 1 for a program without collectives. */
   readonly partitions?: number;
+  /** Makes it a whole program that a partitioner is to cut: how its values lie on the partitions. */
+  readonly annotations?: HloAnnotations;
+}
+
+/** Words for a partitioner, as attributes in MLIR's form: `{mhlo.sharding = "{replicated}"}`. */
+export interface HloAnnotations {
+  /** Of arguments and results, by place. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Stands in place of an op's own lines where the op is an annotation; undefined for all other ops. */
+  lower(
+    op: Op,
+    params: unknown,
+    emitter: HloEmitter,
+    operands: readonly HloValue[],
+  ): readonly HloValue[] | undefined;
+}
+
+/** What lines are written for. */
+interface Target {
+  readonly partitions: number;
+  readonly annotations: HloAnnotations | undefined;
 }
 
 /**
@@ -36,16 +58,18 @@ export interface StablehloOptions {
  */
 export function printStablehlo(
   program: Program,
-  { partitions = 1 }: StablehloOptions = {},
+  { partitions = 1, annotations }: StablehloOptions = {},
 ): string {
-  const { emitter, lines } = createEmitter(partitions);
+  const target: Target = { partitions, annotations };
+  const { emitter, lines } = createEmitter(target);
   const values = new Map<Variable, HloValue>();
   const declare = (prefix: string, v: Variable, i: number) => `%${prefix}${i}: ${typeText(v.aval)}`;
-  const own = partitions === 1 ? "arg" : "own"; // names of the inputs, where the lines stand
+  const asOne = partitions === 1 || annotations !== undefined; // whole values, no program per device
+  const own = asOne ? "arg" : "own"; // names of the inputs, where the lines stand
   program.inputs.forEach((v, i) => {
     values.set(v, { name: `%${own}${i}`, dtype: v.aval.dtype, dims: v.aval.dims });
   });
-  for (const equation of program.equations) lower(equation, emitter, values, partitions);
+  for (const equation of program.equations) lower(equation, emitter, values, target);
   const results = program.outputs.map((v) => hloOf(values, v));
   const body: Body = {
     parameters: program.inputs.map((v, i) => declare(own, v, i)),
@@ -53,14 +77,18 @@ export function printStablehlo(
     lines,
     results,
   };
-  const parameters = program.inputs.map((v, i) => declare("arg", v, i)).join(", ");
-  const types = results.map(typeText).join(", ");
+  const words = (list: readonly string[] | undefined, i: number) =>
+    list?.[i] === undefined ? "" : ` ${list[i]}`;
+  const parameters = program.inputs
+    .map((v, i) => `${declare("arg", v, i)}${words(annotations?.inputs, i)}`)
+    .join(", ");
+  const types = results.map((y, i) => `${typeText(y)}${words(annotations?.outputs, i)}`).join(", ");
   const count = `mhlo.num_partitions = ${partitions} : i32, mhlo.num_replicas = 1 : i32`;
   return [
     `module @${symbol(program.name)} ${partitions === 1 ? "" : `attributes {${count}} `}{`,
-    ...(partitions === 1 ? [] : [`  sdy.mesh @devices = <["device"=${partitions}]>`]),
+    ...(asOne ? [] : [`  sdy.mesh @devices = <["device"=${partitions}]>`]),
     `  func.func public @main(${parameters}) -> (${types}) {`,
-    ...(partitions === 1 ? plain(body) : manual(body)).map((line) => line.replace(/^/gm, "    ")),
+    ...(asOne ? plain(body) : manual(body)).map((line) => line.replace(/^/gm, "    ")),
     "  }",
     "}",
     "",
@@ -119,13 +147,15 @@ function lower(
   { op, params, inputs, outputs, source }: Equation,
   emitter: HloEmitter,
   values: Map<Variable, HloValue>,
-  partitions: number,
+  { partitions, annotations }: Target,
 ): void {
   const operands = inputs.map((v) => hloOf(values, v));
   try {
     checkDevices(op, params, partitions);
     const forms = outputs.map((v) => v.aval);
-    const results: readonly HloValue[] = op.lower.stablehlo(emitter, operands, params, forms);
+    const results: readonly HloValue[] =
+      annotations?.lower(op, params, emitter, operands) ??
+      op.lower.stablehlo(emitter, operands, params, forms);
     outputs.forEach((v, i) => {
       const result = results[i];
       if (result === undefined)
@@ -139,7 +169,7 @@ function lower(
 }
 
 /** Lines of a function under construction, and the emitter that adds to them. */
-function createEmitter(partitions: number): {
+function createEmitter(target: Target): {
   readonly emitter: HloEmitter;
   readonly lines: readonly string[];
 } {
@@ -185,7 +215,7 @@ function createEmitter(partitions: number): {
 
   const inline: HloEmitter["inline"] = (program, inputs) => {
     const values = new Map(program.inputs.map((v, i) => [v, inputs[i] as HloValue]));
-    for (const equation of program.equations) lower(equation, emitter, values, partitions);
+    for (const equation of program.equations) lower(equation, emitter, values, target);
     return program.outputs.map((v) => hloOf(values, v));
   };
 

@@ -1,4 +1,4 @@
-/** @file The law of partitioning over many draws: samples of every op, and random programs; with what was covered. */
+/** @file The law of partitioning over many draws: samples of every op, random windows and boxes, and random programs; with what was covered. */
 
 import { isCollective } from "../../core/collective.ts";
 import { aval } from "../../core/shape.ts";
@@ -6,11 +6,19 @@ import { factorsOfAxis } from "../../core/sharding-rule.ts";
 import { OPS } from "../../ops/registry.ts";
 import { shardOp } from "../../ops/shard.ts";
 import { moveRuleOf } from "../../spmd/moves/moves.ts";
-import { drawer, partitionedCase, partitionedSample, type Split } from "./random-case.ts";
+import {
+  CHOICES,
+  drawer,
+  type PartitionedCase,
+  partitionedCase,
+  partitionedSample,
+  type Split,
+} from "./random-case.ts";
 import { randomProgram } from "./random-program.ts";
+import { type DrawnOp, drawMovingOp } from "./random-window.ts";
 
 export interface LawOptions {
-  /** Half of them samples of ops, half random programs. */
+  /** A quarter of them samples of ops, a quarter random windows, boxes and reshapes, half random programs. */
   readonly cases: number;
   readonly seed: number;
   onProgress(done: number): void;
@@ -42,23 +50,30 @@ export function partitionLaws({ cases, seed, onProgress }: LawOptions): LawResul
   const mismatches: string[] = [];
   for (let i = 0; i < cases; i++) {
     const own = seed * 1_000_003 + i;
-    const chosen = samples[(i >> 1) % samples.length];
-    const random = i % 2 === 1 ? randomProgram(drawer(own)) : undefined;
-    const found =
-      random !== undefined
-        ? partitionedCase(random.program, random.inputs, drawer(own + 0.5))
-        : chosen === undefined
-          ? { mismatch: undefined, splits: [] }
-          : partitionedSample(chosen.op, chosen.sample, own);
+    const found = drawnCase(i, own, samples);
     for (const [op, split] of found.splits) {
       const key = `${op} ${split}`;
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
     if (found.mismatch !== undefined && mismatches.length < MOST_TOLD)
-      mismatches.push(`${random === undefined ? "" : `program ${own}: `}${found.mismatch}`);
+      mismatches.push(`case ${own}: ${found.mismatch}`);
     onProgress(i + 1);
   }
   return { cases, seed, mismatches, coverage: ops.map((op) => coverageOf(op, counts)) };
+}
+
+function drawnCase(i: number, seed: number, samples: readonly DrawnOp[]): PartitionedCase {
+  if (i % 2 === 1) {
+    const { program, inputs } = randomProgram(drawer(seed));
+    return partitionedCase(program, inputs, drawer(seed, CHOICES));
+  }
+  if (i % 4 === 2) {
+    const { op, sample } = drawMovingOp(drawer(seed));
+    return partitionedSample(op, sample, seed, true);
+  }
+  const chosen = samples[(i >> 2) % samples.length];
+  if (chosen === undefined) return { mismatch: undefined, splits: [] };
+  return partitionedSample(chosen.op, chosen.sample, seed);
 }
 
 function coverageOf(op: (typeof OPS)[number], counts: ReadonlyMap<string, number>): Coverage {
@@ -71,13 +86,15 @@ function coverageOf(op: (typeof OPS)[number], counts: ReadonlyMap<string, number
       sample.params,
     );
     const rule = op.shard(forms, outputs as never, sample.params);
+    const move = moveRuleOf(op);
     for (const factor of [...rule.operands, ...rule.results].flat().flatMap(factorsOfAxis)) {
-      if (rule.sum.includes(factor)) kinds.add("sum");
-      else if (rule.max.includes(factor) || rule.min.includes(factor)) kinds.add("extreme");
-      else if (!rule.moves.includes(factor)) kinds.add("free");
-      else if (moveRuleOf(op)?.movable(rule, sample.params).has(factor)) kinds.add("moves");
+      const extreme = rule.max.includes(factor) || rule.min.includes(factor);
+      if (!rule.moves.includes(factor))
+        kinds.add(rule.sum.includes(factor) ? "sum" : extreme ? "extreme" : "free");
+      else if (move?.movable(rule, sample.params).has(factor)) kinds.add("moves");
       else gathered = true;
     }
+    if (move?.others !== undefined) kinds.add("moves");
   }
   const splits = [...kinds].map((kind) => [kind, counts.get(`${op.name} ${kind}`) ?? 0] as const);
   return { op: op.name, splits: Object.fromEntries(splits), gathered };

@@ -24,12 +24,15 @@ import { closedProgram } from "../../transforms/trace.ts";
 /** Sums of float32 in another order differ by so much. */
 const ROUNDING = 1e-5;
 
-/** Whole numbers below a bound, the same for the same seed. */
+/** With it as a second seed, draws of meshes and choices have nothing to do with those of programs. */
+export const CHOICES = 1;
+
+/** Whole numbers below a bound, the same for the same seeds, which are whole numbers. */
 export type Draw = (bound: number) => number;
 
-export function drawer(seed: number): Draw {
+export function drawer(...seeds: readonly number[]): Draw {
   let count = 0;
-  return (bound) => hash32(seed, count++) % bound;
+  return (bound) => hash32(...seeds, count++) % bound;
 }
 
 /** One to three axes, one to eight devices. */
@@ -77,19 +80,24 @@ export interface PartitionedCase {
   readonly splits: readonly (readonly [op: string, split: Split])[];
 }
 
-/** Annotates up to three values of a program at random, partitions it, and compares it with the whole. */
+/**
+ * Annotates up to three values of a program at random, or all, partitions it, and compares it with the whole.
+ *
+ * @param everywhere - whether all are annotated
+ */
 export function partitionedCase(
   program: Program,
   inputs: readonly NdArray[],
   draw: Draw,
+  everywhere = false,
 ): PartitionedCase {
   const mesh = drawMesh(draw);
   const values = [
     ...new Set([...program.inputs, ...program.equations.flatMap((equation) => equation.outputs)]),
   ];
   const seeds = new Map<Variable, Seed>();
-  for (let i = draw(3); i >= 0; i--) {
-    const v = values[draw(values.length)];
+  const drawn = Array.from({ length: 1 + draw(3) }, () => values[draw(values.length)]);
+  for (const v of everywhere ? values : drawn) {
     if (v === undefined) continue;
     const sharding = drawSharding(draw, mesh, v.aval.dims.length);
     seeds.set(v, { sharding, text: "drawn" });
@@ -113,8 +121,8 @@ export function partitionedCase(
       )) {
         if ((factors.get(factor) ?? []).length === 0) continue;
         const extreme = rule.max.includes(factor) || rule.min.includes(factor);
-        const split = rule.sum.includes(factor) ? "sum" : extreme ? "extreme" : "moves";
-        splits.push([op.name, split !== "moves" || rule.moves.includes(factor) ? split : "free"]);
+        const reduced = rule.sum.includes(factor) ? "sum" : extreme ? "extreme" : "free";
+        splits.push([op.name, rule.moves.includes(factor) ? "moves" : reduced]);
       }
     },
   });
@@ -137,14 +145,23 @@ export function partitionedCase(
   return { mismatch, splits };
 }
 
-/** One sample of an op. */
-export function partitionedSample(op: Op, sample: Sample, seed: number): PartitionedCase {
+/** One sample of an op; `everywhere` as above. */
+export function partitionedSample(
+  op: Op,
+  sample: Sample,
+  seed: number,
+  everywhere = false,
+): PartitionedCase {
   const inputs = sample.inputs.map((input, i) => materialise(input, i + 1, false));
   const forms = inputs.map((x, i) => aval(x.dtype, x.dims, sample.inputs[i]?.aval.names));
   const program = closedProgram(op.name, forms, (xs) => [...apply(op, xs, sample.params)]);
-  const own = partitionedCase(program, inputs, drawer(seed));
+  const own = partitionedCase(program, inputs, drawer(seed, CHOICES), everywhere);
   if (own.mismatch === undefined) return own;
-  return { ...own, mismatch: `${op.name}, ${sample.label}, seed ${seed}: ${own.mismatch}` };
+  const told = `${op.name}, ${sample.label}, seed ${seed}`;
+  const params = everywhere
+    ? ` ${forms.map(showAval).join(", ")} ${JSON.stringify(sample.params)}`
+    : "";
+  return { ...own, mismatch: `${told}${params}: ${own.mismatch}` };
 }
 
 /** Why an array is not what it should be, but for rounding; NaN is itself. */

@@ -267,7 +267,12 @@ function exchangeRounds(
   });
 
   const row = tiles(sent, length);
-  if (row !== null) return { y: inARow(x, dim, row, to.fill), filled: Object.is(to.fill, 0) };
+  if (row !== null) {
+    // Who receives nothing gets zeros, but what stays stays everywhere.
+    const filled =
+      Object.is(to.fill, 0) && plan.own.every(({ pieces }) => pieces.length === shards);
+    return { y: inARow(x, dim, row, to.fill), filled };
+  }
 
   const margin = Math.max(0, ...sent.map((round) => round.length));
   let buffer = blank(x, dim, length + 2 * margin, to.fill);

@@ -1,4 +1,4 @@
-/** @file Reverse and concatenate along a split dimension: every element has one place to go to. */
+/** @file Reverse, concatenate and split along a split dimension: every element has one place to go to. */
 
 import { ShardingError } from "../../core/errors.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -8,6 +8,7 @@ import type { Split } from "../mask.ts";
 import type { Mesh } from "../mesh.ts";
 import { blocksOf, checkBlock, exchange, exchangePieces } from "./exchange.ts";
 import { heldIn, piecesOf, type Run } from "./exchange-plan.ts";
+import { cut } from "./place-numbers.ts";
 
 /**
  * A split dimension from its last element to its first, split likewise. Of n even blocks, block i goes to place
@@ -63,4 +64,40 @@ export function concatenateSplit(
   });
   const row = concatenate(xs, dim);
   return shards === 1 ? row : exchangePieces(mesh, row, { dim, axes }, pieces, block);
+}
+
+/**
+ * A split dimension cut into parts, each split likewise. What goes to one device of one part and what comes to it of
+ * another travel in the same rounds.
+ *
+ * @param x - local, blocks of ⌈size/shards⌉ along `at.dim`
+ * @param sizes - of the parts; their sum is `at.size`
+ * @returns local, part k with blocks of ⌈sizes[k]/shards⌉
+ */
+export function partsSplit(
+  mesh: Mesh,
+  x: Tensor,
+  at: Split,
+  sizes: readonly number[],
+): readonly Tensor[] {
+  const blocks = blocksOf(at);
+  const { shards } = blocks;
+  checkBlock("partsSplit", x, at, blocks.block);
+  let [begin, base] = [0, 0];
+  const parts = sizes.map((size) => {
+    const { block } = blocksOf({ ...at, size });
+    const part = { size, block, begin, base };
+    begin += size;
+    base += block;
+    return part;
+  });
+  const runs = parts.flatMap((part) =>
+    Array.from({ length: shards }, (_, target): Run => {
+      const from = Math.min(part.block * target, part.size);
+      const count = Math.min(part.size - from, part.block);
+      return { target, from: part.begin + from, count, to: part.base };
+    }).filter(({ count }) => count > 0),
+  );
+  const row = exchangePieces(mesh, x, at, piecesOf(heldIn(blocks), runs), base);
+  return parts.map((part) => cut(row, at.dim, part.base, part.base + part.block));
 }

@@ -8,9 +8,10 @@ import { iotaOp } from "../../ops/creation.ts";
 import { cumsumOp } from "../../ops/cumulative.ts";
 import { dynamicSliceOp, dynamicUpdateSliceOp } from "../../ops/dynamic.ts";
 import { gatherOp, scatterAddOp } from "../../ops/indexing.ts";
-import { reverseOp } from "../../ops/layout.ts";
+import { reshapeOp, reverseOp } from "../../ops/layout.ts";
 import { layerNormOp, rmsNormOp } from "../../ops/normalisation.ts";
 import { concatenateOp, padOp, sliceOp, splitOp } from "../../ops/pieces.ts";
+import { windowPickOp, windowPutOp } from "../../ops/pool.places.ts";
 import { windowArgMaxOp, windowMaxOp, windowSumOp } from "../../ops/pool.ts";
 import { prodOp } from "../../ops/reduce.ts";
 import { scatterMaxOp, scatterMinOp, scatterSetOp } from "../../ops/scatter.ts";
@@ -21,7 +22,9 @@ import { attendSplit, logSoftmaxSplit, logSumExpSplit, softmaxSplit } from "./ex
 import { iotaSplit } from "./iota.ts";
 import type { MoveRule } from "./move-rule.ts";
 import { layerNormSplit, rmsNormSplit } from "./norms.ts";
+import { windowPickMoves, windowPutMoves } from "./places.ts";
 import { argMaxSplit, cumsumSplit, prodSplit, topKSplit } from "./reductions.ts";
+import { reshapeMoves } from "./reshapes.ts";
 import { gatherRows, scatterAddRows, scatterRows } from "./rows.ts";
 import { concatenateMoves, padMoves, reverseMoves, sliceMoves, splitMoves } from "./slices.ts";
 import {
@@ -49,6 +52,7 @@ const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
   [scatterSetOp, scatterRows],
   [scatterMaxOp, scatterRows],
   [scatterMinOp, scatterRows],
+  [reshapeOp, reshapeMoves],
   [sliceOp, sliceMoves],
   [padOp, padMoves],
   [reverseOp, reverseMoves],
@@ -59,6 +63,8 @@ const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
   [windowSumOp, windowSumMoves],
   [windowMaxOp, windowMaxMoves],
   [windowArgMaxOp, windowArgMaxMoves],
+  [windowPickOp, windowPickMoves],
+  [windowPutOp, windowPutMoves],
   [dynamicSliceOp, dynamicSliceMoves],
   [dynamicUpdateSliceOp, dynamicUpdateSliceMoves],
 ]);

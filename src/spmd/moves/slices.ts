@@ -10,7 +10,7 @@ import {
   type SplitParams,
   slice,
 } from "../../ops/pieces.ts";
-import { concatenateSplit, reverseSplit } from "../halo/reorder-split.ts";
+import { concatenateSplit, partsSplit, reverseSplit } from "../halo/reorder-split.ts";
 import { padSplit, sliceSplit } from "../halo/slice-split.ts";
 import { type MoveRule, moveRule, splitDims, splitOperand } from "./move-rule.ts";
 
@@ -77,12 +77,6 @@ export const concatenateMoves: MoveRule = moveRule((question) => {
 
 export const splitMoves: MoveRule = moveRule((question) => {
   const { sizes } = question.equation.params as SplitParams;
-  const split = splitOperand(question);
   const [x] = question.operands as readonly [Tensor];
-  let start = 0;
-  return sizes.map((size) => {
-    const y = sliceSplit(question.mesh, x, split, { start, limit: start + size });
-    start += size;
-    return y;
-  });
+  return partsSplit(question.mesh, x, splitOperand(question), sizes);
 });
