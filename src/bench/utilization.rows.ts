@@ -32,7 +32,8 @@ const maxtext = (
   source: `MaxText configs/${device.slice(4)}/README.md, one slice`,
 });
 
-const paper = (size: string, mesh: string): UtilizationRow => ({
+const paper = (size: string, mesh: string, batch?: number): UtilizationRow => ({
+  ...(batch === undefined ? {} : { batch }),
   ...{ preset: `gspmd-${size}`, device: "tpu-v3", mesh, measured: null },
   ...{ counts: "parameters" },
   source: "arXiv:2105.04663: 50 to 62 % on 128 to 2048 cores; batch unverified",
@@ -64,4 +65,5 @@ export const UTILIZATION_ROWS: readonly UtilizationRow[] = [
   paper("256b", "x=16,y=32"),
   paper("512b", "x=32,y=32"),
   paper("1t", "x=32,y=64"),
+  paper("1t", "x=32,y=64", 256),
 ];

@@ -3,6 +3,7 @@
  * (`spmd/devices.ts`, `spmd/roofline.ts`, `spmd/torus.ts`): nothing is fitted to a row.
  */
 
+import { leaves } from "../core/tree.ts";
 import { finalisedRules, seedsOf } from "../spmd/annotations.ts";
 import { deviceNamed } from "../spmd/devices.ts";
 import { memoryUse } from "../spmd/liveness.ts";
@@ -19,6 +20,7 @@ import type { UtilizationRow } from "./utilization.rows.ts";
 export interface Utilization extends UtilizationRow {
   readonly devices: number;
   readonly parameters: number;
+  readonly sequences: number;
   readonly tokensPerStep: number;
   /** Predicted, in seconds. */
   readonly step: StepTime;
@@ -45,18 +47,19 @@ export async function predictUtilization(row: UtilizationRow): Promise<Utilizati
   const mesh = parseMesh(row.mesh);
   const device = deviceNamed(row.device);
   const model = await openPreset(row.preset, { batch: row.batch });
-  const { program: whole } = traceStep(model);
+  const { program: whole, state } = traceStep(model);
   const seeds = seedsOf(mesh, whole, { rules: finalisedRules(mesh) });
   const program = simplifyAll(partition(whole, propagate(mesh, whole, seeds)).program);
   const step = stepTime(program, device, { mesh });
   const devices = deviceCount(mesh);
   const hidden = stepTime(program, device, { mesh, overlap: true });
-  const { inputs, peak } = memoryUse(program, 2);
+  const { inputs, peak } = memoryUse(program, { width: 2, donated: leaves(state).length });
   const share = ({ total }: StepTime) =>
     countedFlops(model, row.counts) / (devices * device.flops * total);
   return {
     ...row,
     ...{ devices, parameters: model.facts().parameters, step },
+    sequences: model.training.batch,
     tokensPerStep: model.training.batch * model.training.length,
     ...{ predicted: share(step), withOverlap: share(hidden) },
     memory: { state: inputs, peakOfTheRest: peak },

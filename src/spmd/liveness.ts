@@ -1,7 +1,7 @@
 /** @file How much memory a per-device program holds at once, equation by equation. */
 
 import { dtypeFacts } from "../core/dtype.ts";
-import { isProgram, type Program, type Variable } from "../core/program.ts";
+import { type Equation, isProgram, type Program, type Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 
 export interface MemoryUse {
@@ -19,19 +19,27 @@ function bytesOf(v: Variable, width = 8): number {
   return sizeOf(v.aval.dims) * (kind === "float" ? Math.min(width, bytes) : bytes);
 }
 
-/**
- * Every value is freed after its last use; broadcasts and constants are made where they are read. Results that take the
- * place of arguments (new weights for old ones) count as made on the way.
- *
- * @param width - bytes of a float that is made on the way, 2 for 16-bit arithmetic; its own when absent. Arguments, the
- * weights among them, keep theirs
- */
-export function memoryUse(program: Program, width?: number): MemoryUse {
-  const inputs = program.inputs.reduce((sum, v) => sum + bytesOf(v), 0);
-  return { inputs, peak: peakOf(program, width) };
+export interface MemoryOptions {
+  /**
+   * Bytes of a float that is made on the way, 2 for 16-bit arithmetic; its own when absent. Arguments and results, the
+   * weights among them, keep theirs.
+   */
+  readonly width?: number;
+  /** How many arguments, the first ones, are given away: what is read of them last leaves its place. None when absent. */
+  readonly donated?: number;
 }
 
-function peakOf(program: Program, width?: number): number {
+/** Every value is freed after its last use; broadcasts and constants are made where they are read. */
+export function memoryUse(
+  program: Program,
+  { width = 8, donated = 0 }: MemoryOptions = {},
+): MemoryUse {
+  const inputs = program.inputs.reduce((sum, v) => sum + bytesOf(v), 0);
+  return { inputs, peak: peakOf(program, width, new Set(program.inputs.slice(0, donated))) };
+}
+
+/** @param given - arguments whose place is free after their last use */
+function peakOf(program: Program, width: number, given: ReadonlySet<Variable>): number {
   const roots = new Map<Variable, Variable>();
   const rootOf = (v: Variable) => roots.get(v) ?? v;
   const lastUse = new Map<Variable, number>();
@@ -45,19 +53,43 @@ function peakOf(program: Program, width?: number): number {
       } else made.add(y);
     }
   });
-  for (const v of program.outputs) lastUse.set(rootOf(v), Infinity);
+  const results = new Set(program.outputs.map(rootOf));
+  for (const v of results) lastUse.set(v, Infinity);
+  const sizeOfPlace = (v: Variable) =>
+    given.has(v) || results.has(v) ? bytesOf(v) : bytesOf(v, width);
   const freed = new Map<number, Variable[]>();
-  for (const [v, i] of lastUse) if (made.has(v)) freed.set(i, [...(freed.get(i) ?? []), v]);
+  for (const [v, i] of lastUse)
+    if (made.has(v) || given.has(v)) freed.set(i, [...(freed.get(i) ?? []), v]);
   let [alive, peak] = [0, 0];
-  program.equations.forEach(({ outputs, params }, i) => {
-    for (const y of outputs) if (made.has(y)) alive += bytesOf(y, width);
-    const inside = programsIn(params).map((inner) => peakOf(inner, width));
-    peak = Math.max(peak, alive + Math.max(0, ...inside));
-    for (const v of freed.get(i) ?? []) alive -= bytesOf(v, width);
+  program.equations.forEach((equation, i) => {
+    const { outputs, params } = equation;
+    const places = outputs.filter((y) => made.has(y));
+    const leaving = freed.get(i) ?? [];
+    const after = leaving.reduce((sum, v) => sum + sizeOfPlace(v), 0);
+    for (const y of places) alive += sizeOfPlace(y);
+    // Element by element, a result is written over an argument that nobody reads again.
+    const over = isElementwise(equation) ? leaving.filter((v) => given.has(v)) : [];
+    const reused = Math.min(
+      over.reduce((sum, v) => sum + sizeOfPlace(v), 0),
+      places.reduce((sum, y) => sum + sizeOfPlace(y), 0),
+    );
+    const inside = programsIn(params).map((inner) => peakOf(inner, width, new Set()));
+    peak = Math.max(peak, alive - reused + Math.max(0, ...inside));
+    alive -= after;
     // Results that nobody reads.
-    for (const y of outputs) if (made.has(y) && !lastUse.has(y)) alive -= bytesOf(y, width);
+    for (const y of places) if (!lastUse.has(y)) alive -= sizeOfPlace(y);
   });
   return peak;
+}
+
+/** Whether element k of the results is made of the elements k of the operands, and of nothing else. */
+function isElementwise({ op, inputs, outputs, params }: Equation): boolean {
+  const [operands, results] = [inputs, outputs].map((list) => list.map((v) => v.aval));
+  if (operands === undefined || results === undefined || programsIn(params).length > 0)
+    return false;
+  const rule = op.shard(operands, results, params);
+  const [first] = rule.results.map(String);
+  return [...rule.operands, ...rule.results].every((axes) => String(axes) === first);
 }
 
 function programsIn(params: unknown): Program[] {

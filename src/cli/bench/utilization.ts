@@ -38,9 +38,14 @@ export const command: Command = defineCommand({
 
 function show(rows: readonly Utilization[], error: number): string[] {
   const percent = (share: number) => (100 * share).toFixed(1);
-  const header = ["preset", "device", "mesh", "step s", "products", "memory", "exchanges"];
+  const header = ["preset", "batch", "device", "mesh", "step s", "products", "memory", "exchanges"];
   const table = rows.map((row) => [
-    ...[row.preset, row.device, row.mesh],
+    ...[
+      row.preset,
+      `${row.sequences} × ${row.tokensPerStep / row.sequences}`,
+      row.device,
+      row.mesh,
+    ],
     ...[row.step.total, row.step.products, row.step.memory, row.step.exchanges].map((s) =>
       s.toFixed(2),
     ),
@@ -56,11 +61,11 @@ function show(rows: readonly Utilization[], error: number): string[] {
       [...header, "a device holds", "predicted %", "all hidden %", "measured %", "points"],
       table,
       {
-        align: ["left", "left", "left", ...Array(9).fill("right")],
+        align: ["left", "right", "left", "left", ...Array(9).fill("right")],
       },
     ),
     `mean absolute error ${error.toFixed(1)} points over ${count} measured rows; nothing is fitted to a row`,
     "predicted: exchanges after products; all hidden: beside them, wherever these last long enough",
-    "float32 weights and state, 16-bit values on the way; attention keeps its scores, as no flash kernel is modelled",
+    "float32 weights and state, 16-bit values on the way; attention writes its scores to memory: no flash kernel is modelled",
   ];
 }

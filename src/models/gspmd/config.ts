@@ -4,7 +4,10 @@ import type { CheckpointPolicy } from "../../numpy/index.ts";
 import { saveProducts } from "../../numpy/index.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 
-/** What a layer keeps for its derivative: everything, products only, or nothing but what goes into it. */
+/**
+ * What of a layer is computed again for its derivative: nothing; all but its products with weights, which are kept; or
+ * everything from what goes into the layer.
+ */
 export const RECOMPUTES = ["nothing", "all-but-products", "everything"] as const;
 export type Recompute = (typeof RECOMPUTES)[number];
 

@@ -158,6 +158,8 @@ export function decoder(
   const call = {
     ...(segments === undefined ? {} : { segments }),
     ...(positions === undefined ? {} : { positions }),
+    // Of products, those of attention alone are as large as a length squared.
+    recompute: config.recompute === "all-but-products",
   };
   const attend: Attending = (own, x) => nn.causalAttention(own, x, attentionConfig(config), call);
   const slots = config.experts === 0 ? 0 : slotsOf(config, ids.size("pos"));

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { fromData, type Tensor } from "../../core/tensor.ts";
+import { namedLeaves } from "../../core/tree.ts";
 import { jit } from "../../engines/jit.ts";
 import { createOnnxEngine } from "../../engines/onnx/onnx.ts";
 import { referenceEngine } from "../../engines/reference/reference.ts";
@@ -17,6 +18,7 @@ import {
   numbers,
   read,
 } from "../../testing/tensors.ts";
+import { grad } from "../../transforms/vjp.ts";
 import { abstractParams } from "../param.ts";
 import { type Attention, type AttentionConfig, attentionParams } from "./config.ts";
 import { rotate } from "./rotary.ts";
@@ -229,6 +231,25 @@ describe("dropout of the weights", () => {
     expect(numbers(await run(call))).toEqual(numbers(await run({})));
   });
 });
+
+test.each(Object.entries(KINDS))(
+  "%s: weights that are computed again give the same slopes as kept ones",
+  async (_name, config) => {
+    const loss = (recompute: boolean) => (p: Attention<Tensor>, y: Tensor) =>
+      causalAttention(p, y, config, { segments: SEGMENTS, recompute }).square().sum();
+    const p = paramsOf(config);
+    const [kept, again] = await Promise.all(
+      [false, true].map((recompute) =>
+        jit(grad(loss(recompute)), { engine: referenceEngine })(p, x),
+      ),
+    );
+    const other = namedLeaves(again);
+    namedLeaves(kept).forEach(({ path, leaf }, i) => {
+      const found = other[i]?.leaf ?? leaf;
+      expect(differs(found, numbers(leaf), { rtol: 1e-5, atol: 1e-6 }), path).toBeUndefined();
+    });
+  },
+);
 
 test("sizes that do not fit are named", () => {
   expect(() => attentionParams({ ...BASE, head: 6, kvHead: 4 })).toThrow(

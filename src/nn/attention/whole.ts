@@ -1,7 +1,7 @@
 /** @file Attention on whole sequences: of one on itself, causal or in both directions, and of one on another. */
 
 import type { Tensor } from "../../core/tensor.ts";
-import { and, arange, attention } from "../../numpy/index.ts";
+import { and, arange, attention, checkpoint } from "../../numpy/index.ts";
 import { type Dropout, dropout } from "../dropout.ts";
 import { alibiBias } from "./alibi.ts";
 import type { Attention, AttentionConfig } from "./config.ts";
@@ -24,6 +24,8 @@ export interface AttentionCall {
   readonly mask?: Tensor;
   /** Of the weights; none when absent. */
   readonly dropout?: Dropout;
+  /** Whether the weights are computed again for the derivative, from queries and keys, instead of kept. */
+  readonly recompute?: boolean;
 }
 
 /**
@@ -64,16 +66,18 @@ function selfAttention(
   const k = keysOf(p, x, config, positions);
   const { bias, masks } = terms(p, x, config, call, direction);
   const [mask, ...more] = masks;
-  const mixed = attention(q, k, valuesOf(p, x), {
-    ...logitOptions(config),
-    ...(bias === undefined ? {} : { bias }),
-    ...(mask === undefined ? {} : { mask: more.reduce(meet, mask) }),
-    ...reweighing(call),
-    causal: direction === "causal",
-    // A place always sees itself, unless it is padding.
-    sighted: call.mask === undefined,
-  });
-  return outputOf(p, mixed);
+  const mix = (queries: Tensor, keys: Tensor, values: Tensor) =>
+    attention(queries, keys, values, {
+      ...logitOptions(config),
+      ...(bias === undefined ? {} : { bias }),
+      ...(mask === undefined ? {} : { mask: more.reduce(meet, mask) }),
+      ...reweighing(call),
+      causal: direction === "causal",
+      // A place always sees itself, unless it is padding.
+      sighted: call.mask === undefined,
+    });
+  const mixing = call.recompute === true ? checkpoint(mix) : mix;
+  return outputOf(p, mixing(q, k, valuesOf(p, x)));
 }
 
 /** What the logits meet, as little as the call needs: nothing at all in the plain case. */
