@@ -3,7 +3,7 @@
 import { UsageError } from "../../core/errors.ts";
 import {
   type Agreement,
-  agreementOn,
+  agreementsOn,
   isAbove,
   TOLERANCE,
 } from "../../repro/partition-corpus/agreement.ts";
@@ -46,15 +46,10 @@ export const command: Command = defineCommand({
       ...{ total: cases.length, unit: "programs", interactive: context.interactive },
       ...{ write: context.write, now: () => performance.now() },
     });
-    const found: Agreement[] = [];
-    try {
-      for (const [i, one] of cases.entries()) {
-        found.push(await agreementOn(one, peer));
-        progress.update(i + 1);
-      }
-    } finally {
-      peer.stop();
-    }
+    let done = 0;
+    const found = await agreementsOn(cases, peer, () => progress.update(++done)).finally(() =>
+      peer.stop(),
+    );
     const result = { version: peer.version, tolerance: TOLERANCE, programs: found };
     if (context.json) context.out(JSON.stringify(result));
     else show(found, peer.version, context.out);

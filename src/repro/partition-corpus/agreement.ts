@@ -85,6 +85,28 @@ export function isAbove({ ours, xla }: Agreement): boolean {
   return xla !== undefined && ours.total > ALLOWANCE * xla.total;
 }
 
+/** Cases at a time: XLA compiles one while we compute the other. */
+const AT_ONCE = 2;
+
+/** @returns in the order of the cases */
+export async function agreementsOn(
+  cases: readonly PartitionCase[],
+  peer: SpmdPeer,
+  onDone: (agreement: Agreement) => void = () => undefined,
+): Promise<readonly Agreement[]> {
+  const found: Agreement[] = [];
+  const left = cases.entries();
+  const work = async () => {
+    for (const [i, one] of left) {
+      const agreement = await agreementOn(one, peer);
+      found[i] = agreement;
+      onDone(agreement);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return found;
+}
+
 /** Runs a case everywhere. */
 export async function agreementOn(one: PartitionCase, peer: SpmdPeer): Promise<Agreement> {
   const prepared = prepare(one);
