@@ -46,7 +46,7 @@ export function prepare(one: PartitionCase): Prepared {
   const inputs = one.arguments.map(({ sharding }) => parseSharding(mesh, sharding));
   const outputs = one.results.map((text) => parseSharding(mesh, text));
   const found = propagate(mesh, program, seedsOf(mesh, program, { inputs, outputs }));
-  const parted = partition(program, found);
+  const parted = partition(program, found, { outputs });
   return {
     program,
     parted: { ...parted, program: verify(simplify(parted.program), one.name) },
