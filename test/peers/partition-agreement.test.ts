@@ -19,7 +19,7 @@ const python = process.env["MESHLOOM_PYTHON"] ?? "python3";
 const started = await SpmdPeer.start(python).catch((error: Error) => error.message);
 
 if (typeof started === "string") {
-  const why = `${python} has no jaxlib: ${started}. Set MESHLOOM_PYTHON to a Python with jax.`;
+  const why = started.replace(/\s*\n\s*/g, "; ");
   process.stdout.write(`xla: skipped, ${why}\n`);
   test.skip(`our partitions are XLA's (skipped: ${why})`, () => undefined);
 } else {
