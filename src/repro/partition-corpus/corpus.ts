@@ -8,6 +8,7 @@ import { experts } from "./experts.ts";
 import { layouts } from "./layouts.ts";
 import { loops } from "./loops.ts";
 import { meshes } from "./meshes.ts";
+import { models } from "./models.ts";
 import { reductions } from "./reductions.ts";
 import { resharding } from "./resharding.ts";
 import { rows } from "./rows.ts";
@@ -25,6 +26,7 @@ export const CORPUS: readonly PartitionCase[] = [
   ...windows,
   ...loops,
   ...meshes,
+  ...models,
 ];
 
 /** @throws RangeError for a name that no case has */

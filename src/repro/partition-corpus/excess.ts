@@ -72,6 +72,7 @@ export const EXCESS: readonly Excess[] = [
       "reduce/sum of 16 64 [x, -] along 0 → [x] on x=4",
       "reduce/sum of 16 8 [x, y] along 1 → [x+y] on x=2,y=4",
       "gather/12 rows, table by rows, ids split",
+      "model/step of a language model, ZeRO-3",
       "mesh/step on x=5, [x, -] · [x, -] · [-, x] → [x, -], [-, x]",
     ],
   },
@@ -117,6 +118,9 @@ export const EXCESS: readonly Excess[] = [
       "pool/sum of 3, uneven",
       "pool/gradient of max of 2",
       "conv/transposed, by space",
+      "model/pipeline of four stages",
+      "model/pipeline, with data parallel",
+      "model/gradients of the pipeline",
     ],
   },
   {
