@@ -35,10 +35,14 @@ export function seedsOf(
     ...program.inputs.map((v, i) => ({ v, given: inputs[i], what: `argument ${i}` })),
     ...program.outputs.map((v, i) => ({ v, given: outputs[i], what: `result ${i}` })),
   ];
+  const said = new Set<Variable>();
   for (const { v, given, what } of ends) {
     if (given !== undefined) {
       checkRank(given, v.aval, what);
       checkSharding(mesh, given);
+      // An argument that is a result, too, lies as the argument does; `partition` moves it in the end.
+      if (said.has(v)) continue;
+      said.add(v);
       seeds.set(v, { sharding: given, text: `${what} ${showSharding(given, mesh)}` });
     } else if (!seeds.has(v)) {
       const sharding = byRules(mesh, v.aval.names, rules);

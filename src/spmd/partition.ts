@@ -57,6 +57,8 @@ export interface Partitioned {
 }
 
 export interface PartitionOptions {
+  /** Of results, by place, where they are not to lie as propagation found: one value may be several of them. */
+  readonly outputs?: readonly (Sharding | undefined)[];
   /** Which mesh axes split which factor; the cheapest choice when absent. Tests choose at random. */
   readonly choose?: (question: AssignmentQuestion) => Assignment;
   /** Told what was chosen for every equation. */
@@ -83,7 +85,7 @@ export function partition(
   };
   const partitioner = new Partitioner(found, { ...options, onWarning });
   const inputs = program.inputs.map((v) => found.shardingOf(v));
-  const outputs = program.outputs.map((v) => found.shardingOf(v));
+  const outputs = program.outputs.map((v, i) => options.outputs?.[i] ?? found.shardingOf(v));
   const local = partitioner.partition(program, inputs, outputs);
   if (options.strict === true) refuseWarnings(found.mesh, warnings);
   return { mesh: found.mesh, inputs, outputs, program: delaySums(local) };
