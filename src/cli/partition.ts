@@ -3,26 +3,23 @@
 import { printProgram } from "../core/program-text.ts";
 import { formatBytes, formatCount } from "../core/text.ts";
 import { namedLeaves } from "../core/tree.ts";
-import {
-  type AxisRules,
-  defaultRules,
-  finalisedRules,
-  parseRules,
-  seedsOf,
-} from "../spmd/annotations.ts";
+import { seedsOf } from "../spmd/annotations.ts";
 import { DEVICES, deviceNamed } from "../spmd/devices.ts";
-import { exchangesOf, totalsOf } from "../spmd/exchanges.ts";
+import { exchangesOf } from "../spmd/exchanges.ts";
 import { memoryUse } from "../spmd/liveness.ts";
-import { deviceCount, parseMesh, showMesh } from "../spmd/mesh.ts";
+import { deviceCount, type Mesh, parseMesh, showMesh } from "../spmd/mesh.ts";
 import { partition } from "../spmd/partition.ts";
 import { propagate } from "../spmd/propagate.ts";
 import { stepTime } from "../spmd/roofline.ts";
 import { showSharding } from "../spmd/sharding.ts";
+import { type AxisTotal, type Lying, largestValues, totalsByAxis } from "../spmd/summary.ts";
+import { type PartitionWarning, showWarning } from "../spmd/warnings.ts";
 import { openTraceable } from "../train/families.ts";
 import { traceStep } from "../train/memory.ts";
 import { simplifyAll } from "../transforms/simplify.ts";
 import { type Command, defineCommand } from "./command.ts";
-import { formatTable } from "./table.ts";
+import { RULES_HELP, readRules } from "./mesh-rules.ts";
+import { type Align, formatTable } from "./table.ts";
 
 export const command: Command = defineCommand({
   name: "partition",
@@ -39,7 +36,7 @@ export const command: Command = defineCommand({
       type: "string",
       default: undefined,
       valueName: "words",
-      help: "mesh axes by axis word, batch=data,embed=data, or finalised, GSPMD's for dense Transformers on x and y; the usual ones when absent",
+      help: RULES_HELP,
     },
     device: {
       type: "choice",
@@ -49,6 +46,11 @@ export const command: Command = defineCommand({
     },
     batch: { type: "int", default: undefined, min: 1, help: "sequences of a step" },
     length: { type: "int", default: undefined, min: 2, unit: "tokens", help: "of a sequence" },
+    strict: {
+      type: "flag",
+      default: false,
+      help: "make it an error when data has to be moved that nobody asked to move",
+    },
     dump: { type: "flag", default: false, help: "print the program of a device, too" },
   },
   examples: [
@@ -58,23 +60,22 @@ export const command: Command = defineCommand({
     "meshloom partition glam-nano --mesh data=2,model=2 --dump",
   ],
 
-  async run({ preset, mesh: axes, rules: asked, device: name, batch, length, dump }, context) {
-    const mesh = parseMesh(axes);
+  async run(options, context) {
+    const { preset, device: name, batch, length, strict, dump } = options;
+    const mesh = parseMesh(options.mesh);
     const device = deviceNamed(name);
-    const rules: AxisRules =
-      asked === undefined
-        ? defaultRules(mesh)
-        : asked === "finalised"
-          ? finalisedRules(mesh)
-          : parseRules(mesh, asked);
+    const rules = await readRules(mesh, options.rules ?? "");
     const model = await openTraceable(preset, { batch, length });
     const { program: whole, state } = traceStep(model);
     const started = performance.now();
     const found = propagate(mesh, whole, seedsOf(mesh, whole, { rules }));
-    const parted = partition(whole, found);
+    const warnings: PartitionWarning[] = [];
+    const parted = partition(whole, found, {
+      strict,
+      onWarning: (warning) => warnings.push(warning),
+    });
     const seconds = (performance.now() - started) / 1000;
     const program = simplifyAll(parted.program);
-    const totals = totalsOf(exchangesOf(program));
     const memory = memoryUse(program, { donated: namedLeaves(state).length });
     const time = stepTime(program, device, { mesh });
     const facts = model.facts();
@@ -87,11 +88,13 @@ export const command: Command = defineCommand({
     const result = {
       ...{ preset, mesh: showMesh(mesh), devices: deviceCount(mesh), rules, device: name },
       ...{ seconds, equations: whole.equations.length, localEquations: program.equations.length },
-      collectives: totals,
+      collectives: totalsByAxis(mesh, exchangesOf(program)),
       memoryBytesPerDevice: { state: memory.inputs, peakOfTheRest: memory.peak },
       flopsPerDevice: time.flops,
       predictedSeconds: time,
       predictedUtilization: useful / (time.total * device.flops),
+      activations: largestValues(found, whole, MOST_SHOWN),
+      warnings: grouped(mesh, warnings),
       parameters: namedLeaves(state).map(({ path, leaf }, i) => ({
         name: path,
         form: leaf.toString(),
@@ -104,35 +107,36 @@ export const command: Command = defineCommand({
   },
 });
 
+/** Rows of a list that people read; `--json` has all. */
+const MOST_SHOWN = 12;
+
 type Result = {
   readonly parameters: readonly { name: string; form: string; sharding: string }[];
-  readonly collectives: ReturnType<typeof totalsOf>;
+  readonly activations: readonly Lying[];
+  readonly warnings: ReturnType<typeof grouped>;
+  readonly collectives: readonly AxisTotal[];
   readonly memoryBytesPerDevice: { readonly state: number; readonly peakOfTheRest: number };
   readonly predictedSeconds: ReturnType<typeof stepTime>;
   readonly [key: string]: unknown;
 };
 
 function show(result: Result, room: number, out: (line: string) => void): void {
-  const { parameters, collectives, memoryBytesPerDevice: memory, predictedSeconds: time } = result;
-  const shown = parameters.filter(({ sharding }) => /[A-Za-z]/.test(sharding));
-  out(
-    formatTable(
-      ["state that is split", "form", "sharding"],
-      shown.map((p) => [p.name, p.form, p.sharding]),
-    ),
-  );
-  out("");
-  const rows = collectives.map(({ kind, count, bytes }) => [
-    kind,
-    String(count),
-    formatBytes(bytes),
+  const { memoryBytesPerDevice: memory, predictedSeconds: time, warnings } = result;
+  const table = (headers: string[], rows: string[][], right: number[]) => {
+    const align = headers.map((_, i) => (right.includes(i) ? "right" : "left") as Align);
+    out(formatTable(headers, rows, { align }));
+    out("");
+  };
+  const params = alike(result.parameters.filter(({ name }) => name.startsWith("params/")));
+  table(["parameters", "count", "form", "sharding"], params, [1]);
+  const values = result.activations.map(({ form, sharding, count, bytes }) => [
+    ...[form, String(count), formatBytes(bytes), sharding],
   ]);
-  out(
-    formatTable(["exchange", "count", "sent from each device"], rows, {
-      align: ["left", "right", "right"],
-    }),
-  );
-  out("");
+  table(["largest values", "count", "whole", "sharding"], values, [1, 2]);
+  const exchanges = result.collectives.map(({ kind, axes, count, bytes }) => [
+    ...[kind, axes, String(count), formatBytes(bytes)],
+  ]);
+  table(["exchange", "along", "count", "sent from each device"], exchanges, [2, 3]);
   const total = memory.state + memory.peakOfTheRest;
   out(
     `memory of a device   ${formatBytes(memory.state)} arguments + ${formatBytes(memory.peakOfTheRest)} on the way = ${formatBytes(total)} of ${formatBytes(room)}`,
@@ -147,4 +151,35 @@ function show(result: Result, room: number, out: (line: string) => void): void {
   out(
     `partitioned in       ${(result["seconds"] as number).toFixed(2)} s: ${result["equations"]} equations to ${result["localEquations"]}`,
   );
+  if (warnings.length === 0) return;
+  out("");
+  out("moved although nobody asked, the dearest first:");
+  for (const { count, text } of warnings.slice(0, MOST_SHOWN)) out(`  ${count} × ${text}`);
+  const more = warnings.length - MOST_SHOWN;
+  if (more > 0) out(`  and ${more} more kinds; --json has all`);
+}
+
+/** Warnings of layers alike in one. */
+function grouped(mesh: Mesh, warnings: readonly PartitionWarning[]) {
+  const rows = new Map<string, { kind: string; count: number; bytes: number; text: string }>();
+  for (const warning of warnings) {
+    const text = showWarning(mesh, warning);
+    const row = rows.get(text) ?? { kind: warning.kind, count: 0, bytes: 0, text };
+    row.count += 1;
+    row.bytes += warning.bytes;
+    rows.set(text, row);
+  }
+  return [...rows.values()].sort((a, b) => b.bytes - a.bytes);
+}
+
+/** Parameters of layers alike in one row: name with * for the number, how many, form, sharding. */
+function alike(parameters: Result["parameters"]): string[][] {
+  const rows = new Map<string, string[]>();
+  for (const { name, form, sharding } of parameters) {
+    const any = name.replace(/\/\d+(?=\/|$)/g, "/*");
+    const key = `${any} ${form} ${sharding}`;
+    const count = Number(rows.get(key)?.[1] ?? 0) + 1;
+    rows.set(key, [any, String(count), form, sharding]);
+  }
+  return [...rows.values()];
 }

@@ -209,7 +209,7 @@ export const SETTINGS = {
     type: "string",
     default: undefined,
     valueName: "words",
-    help: "mesh axes by axis word, batch=data,embed=data; the usual ones when absent",
+    help: "mesh axes by axis word, batch=data,embed=data, a JSON file of such, or finalised; the usual ones when absent",
   },
 } as const;
 

@@ -11,7 +11,6 @@ import { createMeshEngine } from "../engines/mesh/mesh.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { referenceEngine } from "../engines/reference/reference.ts";
 import { openModel } from "../exchange/open-model.ts";
-import { defaultRules, parseRules } from "../spmd/annotations.ts";
 import { exchangesOf, totalsOf } from "../spmd/exchanges.ts";
 import { parseMesh } from "../spmd/mesh.ts";
 import type { Weights } from "../train/model.ts";
@@ -26,6 +25,7 @@ import { noRun, type RunConfig } from "../train/run-folder.ts";
 import { tokenizerOfRun } from "../train/run-tokenizer.ts";
 import type { CommandContext } from "./context.ts";
 import { showEncoding } from "./encoding.ts";
+import { readRules } from "./mesh-rules.ts";
 import { settingsFrom } from "./train-options.ts";
 import { versionFacts } from "./version.ts";
 
@@ -110,9 +110,8 @@ async function engineOf(
   const one = engine === "onnx" ? await createOnnxEngine() : referenceEngine;
   if (mesh === "") return one;
   const devices = parseMesh(mesh);
-  const asked = rules === "" ? defaultRules(devices) : parseRules(devices, rules);
   return createMeshEngine(one, {
-    ...{ mesh: devices, rules: asked },
+    ...{ mesh: devices, rules: await readRules(devices, rules) },
     onPartitioned({ program }) {
       const totals = totalsOf(exchangesOf(program)).map(
         ({ kind, count, bytes }) => `${count} ${kind} (${formatBytes(bytes)})`,
