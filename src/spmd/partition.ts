@@ -8,6 +8,7 @@
  */
 
 import { apply, Builder, onBehalfOf, replay, writing } from "../core/builder.ts";
+import { isCollective } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
 import {
   type Equation,
@@ -21,7 +22,9 @@ import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { allReduce } from "../ops/collectives.ts";
+import { type ManualParams, manualOp, type SplitAxes } from "../ops/control/manual.ts";
 import { shardOp } from "../ops/shard.ts";
+import { inline } from "../transforms/trace.ts";
 import {
   type Assignment,
   type AssignmentQuestion,
@@ -32,6 +35,7 @@ import {
 import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./control-flow.ts";
 import { delaySums } from "./delay-sums.ts";
 import { exchangesOf } from "./exchanges.ts";
+import { checkRegion, outsideOf, runCollective } from "./manual-region.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
 import type { Sliced } from "./moves/move-rule.ts";
@@ -83,6 +87,8 @@ class Partitioner {
   readonly #mesh: Mesh;
   readonly #found: Propagated;
   readonly #options: PartitionOptions;
+  /** The axes of the per-device code that is being partitioned. */
+  #region: ManualParams["mesh"] | undefined;
   /** By key: which of the op's rules, and how its factors are split. */
   /** Values that are slices of others. */
   readonly #slices = new Map<Variable, Omit<Sliced, "piece">>();
@@ -115,6 +121,10 @@ class Partitioner {
   }
 
   #equation(equation: Equation, pieces: Pieces): void {
+    if ((equation.op as unknown) === manualOp) {
+      this.#manual(equation, pieces);
+      return;
+    }
     const flows = flowsOf(equation);
     if (flows !== undefined) {
       this.#flow(equation, flows, pieces);
@@ -185,6 +195,37 @@ class Partitioner {
     });
   }
 
+  /** Per-device code: its pieces are cut as it says, and it goes into the program as it stands. */
+  #manual({ params, inputs, outputs }: Equation, pieces: Pieces): void {
+    const { program, mesh: region, operands, results } = params as ManualParams;
+    checkRegion(this.#mesh, region);
+    const lying = (v: Variable, inside: Variable | undefined, axes: SplitAxes | undefined) =>
+      outsideOf(
+        this.#mesh,
+        v.aval.dims,
+        axes ?? [],
+        inside === undefined ? shardingOn([]) : this.#found.shardingOf(inside),
+      );
+    const given = inputs.map((v, i) => lying(v, program.inputs[i], operands[i]));
+    const made = outputs.map((v, i) => lying(v, program.outputs[i], results[i]));
+    const around = this.#region;
+    this.#region = region;
+    const local = this.partition(
+      program,
+      given.map(({ inside }) => inside),
+      made.map(({ inside }) => inside),
+    );
+    this.#region = around;
+    const tensors = inline(
+      local,
+      inputs.map((v, i) => pieces.as(v, given[i]?.outside ?? pieces.homeOf(v))),
+    );
+    outputs.forEach((v, i) => {
+      const sharding = made[i]?.outside ?? shardingOn([]);
+      pieces.set(v, { tensor: tensors[i] as Tensor, sharding }, this.#found.shardingOf(v));
+    });
+  }
+
   #assign(equation: Equation, rule: ShardingRule, pieces: Pieces): Assignment {
     const { op, params, inputs, outputs } = equation;
     const move = moveRuleOf(op);
@@ -246,6 +287,8 @@ class Partitioner {
     pieceOn: (v: Variable, sharding: Sharding) => Tensor | undefined,
   ): readonly Tensor[] {
     const { op, inputs, outputs } = equation;
+    if (this.#region !== undefined && isCollective(op))
+      return runCollective(this.#mesh, this.#region, equation, operands);
     const { rule } = assignment;
     const split = (factors: readonly Factor[]) =>
       factors.filter((factor) => (assignment.factors.get(factor) ?? []).length > 0);
