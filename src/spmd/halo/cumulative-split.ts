@@ -26,8 +26,6 @@ export interface RunningSplit {
   readonly identity: number;
   /** From the end towards the start. */
   readonly reverse?: boolean;
-  /** Without the element itself: the first value is the identity. */
-  readonly exclusive?: boolean;
 }
 
 /**
@@ -50,11 +48,10 @@ export function cumulativeSplit(mesh: Mesh, x: Tensor, at: Split, run: RunningSp
     valid,
   );
   const clean = inside === null ? x : select(inside, x, fullLike(x, run.identity));
-  const through = run.scan(clean);
-  const own = run.exclusive === true ? shifted(through, dim, run) : through;
+  const own = run.scan(clean);
   if (shards === 1) return own;
   const end = run.reverse === true ? 0 : block - 1;
-  const total = cut(through, dim, end, end + 1);
+  const total = cut(own, dim, end, end + 1);
   const doubled = 1 + Math.ceil(Math.log2(shards - 1));
   const before =
     doubled < shards - 1

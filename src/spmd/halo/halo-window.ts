@@ -20,8 +20,6 @@ export interface DimWindow {
   readonly inputDilation: number;
   /** Distance between the window's own taps. */
   readonly dilation: number;
-  /** Whether the last tap comes first. It changes no element that is needed; the local window keeps it. */
-  readonly reversed?: boolean;
 }
 
 /** What every shard needs; lists are by shard. */
