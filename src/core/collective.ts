@@ -13,7 +13,7 @@ import type { Each, Many, Op } from "./op.ts";
 import { mapPrograms } from "./program.ts";
 import type { Sample } from "./samples.ts";
 import type { Aval } from "./shape.ts";
-import { replicated } from "./sharding-rule.ts";
+import { factorNames, rule } from "./sharding-rule.ts";
 
 /** Device groups that talk among themselves: together they name 0 … D − 1, each number once. */
 export type Groups = readonly (readonly number[])[];
@@ -42,6 +42,8 @@ export type CollectiveRules<P, I extends Many, O extends Many> = Omit<
   CollectiveOp<P, I, O>,
   "evaluate" | "shard" | "lower"
 > & {
+  /** Axes that are cut or joined; along the others every element is by itself. */
+  axes(params: P): readonly number[];
   /** The value where every device stands alone. */
   onnx(
     g: OnnxEmitter,
@@ -85,11 +87,18 @@ export function withAnswers<T>(
 export function defineCollective<P, I extends Many, O extends Many>(
   rules: CollectiveRules<P, I, O>,
 ): CollectiveOp<P, I, O> {
-  const { onnx, stablehlo, ...own } = rules;
+  const { axes, onnx, stablehlo, ...own } = rules;
   const op: CollectiveOp<P, I, O> = {
     ...own,
-    // Collectives are what partitioning writes, not what it reads: nothing in them may be split again.
-    shard: (inputs, outputs, params) => replicated(ranks(inputs), ranks(outputs), params),
+    // Partitioning reads them only where users wrote them, and splits along other mesh axes than theirs.
+    shard(inputs, outputs, params) {
+      const whole = axes(params);
+      const factors = (forms: readonly unknown[]) =>
+        ranks(forms).map((rank) =>
+          factorNames(rank).map((factor, axis) => (whole.includes(axis) ? null : factor)),
+        );
+      return rule(params, factors(inputs), factors(outputs));
+    },
     evaluate(inputs, params, outputs) {
       if (!rules.alone(params) && answering !== undefined) {
         const question = { op, params, inputs, outputs } as unknown as Question;

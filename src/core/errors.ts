@@ -29,7 +29,8 @@ export type ErrorCode =
   | "TRAIN-01"
   | "SIGNAL-01"
   | "SIGNAL-02"
-  | "SHARD-01";
+  | "SHARD-01"
+  | "SHARD-02";
 
 /** One row of facts under the headline: a name and what it is. */
 export type Fact = readonly [name: string, value: string];

@@ -5,6 +5,7 @@ import { TraceError } from "../core/errors.ts";
 import type { Program } from "../core/program.ts";
 import { showAval } from "../core/shape.ts";
 import { leaves, structureOf, withLeaves } from "../core/tree.ts";
+import { type DimSpec, shard } from "../numpy/shard.ts";
 import { simplify } from "../transforms/simplify.ts";
 import { abstract, refill, trace } from "../transforms/trace.ts";
 import { announce } from "./announce.ts";
@@ -23,7 +24,17 @@ export interface JitOptions {
   readonly donate?: readonly number[];
   /** Threads of one computation; 0, the default, lets the engine choose. */
   readonly threads?: number;
+  /**
+   * How arguments lie on a mesh, by position: mesh axes by axis word, for all tensors of the argument that have the
+   * word; or one entry per dimension. Means nothing to an engine of one device.
+   */
+  readonly in?: readonly (LayoutSpec | undefined)[];
+  /** How results lie, likewise; one for all. */
+  readonly out?: LayoutSpec;
 }
+
+/** As `shard` takes it. */
+export type LayoutSpec = readonly DimSpec[] | Readonly<Record<string, DimSpec>>;
 
 /** A compiled function: takes and returns trees of tensors that hold data. */
 export interface Jitted<A extends readonly unknown[], R> {
@@ -57,7 +68,12 @@ export function jit<A extends readonly unknown[], R>(
       args,
       leaves(args, name).map((leaf) => abstract(leaf.aval)),
     );
-    return trace(name, f, forms);
+    const laidOut = (...own: A): R =>
+      marked(
+        f(...(own.map((arg, i) => marked(arg, options.in?.[i])) as unknown as A)),
+        options.out,
+      );
+    return trace(name, options.in === undefined && options.out === undefined ? f : laidOut, forms);
   };
 
   const formsOf = (args: A) =>
@@ -111,4 +127,15 @@ export function jit<A extends readonly unknown[], R>(
       await compile(args);
     },
   });
+}
+
+/** A tree with marks on its tensors; words that one of them lacks say nothing of it. */
+function marked<T>(tree: T, spec: LayoutSpec | undefined): T {
+  if (spec === undefined) return tree;
+  const tensors = leaves(tree).map((x) => {
+    if (Array.isArray(spec)) return shard(x, spec as readonly DimSpec[]);
+    const own = Object.entries(spec).filter(([word]) => x.names.includes(word));
+    return own.length === 0 ? x : shard(x, Object.fromEntries(own) as Record<string, DimSpec>);
+  });
+  return refill(tree, tensors);
 }

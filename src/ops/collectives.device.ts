@@ -51,6 +51,7 @@ export const collectivePermuteOp: CollectiveOp<PermuteParams, One, One> = define
   },
   devices: (p) => p.devices,
   alone: (p) => p.devices === 1,
+  axes: () => [],
   together: (inputs, { pairs }, [y]) =>
     inputs.map((_, device) => {
       const source = pairs.find(([, to]) => to === device)?.[0];
@@ -124,6 +125,7 @@ export const partitionIdOp: CollectiveOp<PartitionIdParams, None, One> = defineC
   simplify: (_inputs, p, [y]) => (p.devices === 1 ? [full(0, y)] : null),
   devices: (p) => p.devices,
   alone: (p) => p.devices === 1,
+  axes: () => [],
   together: (inputs) => inputs.map((_, device) => [ndarray("int32", [], [device])]),
   onnx: (g) => [g.constant("int32", [], [0])],
   stablehlo: (h, _inputs, p, [y]) => [p.devices === 1 ? h.splat(0, y) : hlo.partitionId(h, y)],

@@ -141,6 +141,7 @@ export const allReduceOp: CollectiveOp<AllReduceParams, One, One> = defineCollec
   },
   devices,
   alone,
+  axes: () => [],
   together: (inputs, { groups, reduction }) =>
     perGroup(groups, inputs, (members) => {
       const y = reduced(members, reduction);
@@ -207,6 +208,7 @@ export const allGatherOp: CollectiveOp<AlongParams, One, One> = defineCollective
   },
   devices,
   alone,
+  axes: ({ axis }) => [axis],
   together: (inputs, { axis, groups }, [y]) =>
     perGroup(groups, inputs, (members) => members.map(() => joined(members, axis, y))),
   onnx: (_g, [x]) => [x],
@@ -246,6 +248,7 @@ export const reduceScatterOp: CollectiveOp<AlongParams, One, One> = defineCollec
   },
   devices,
   alone,
+  axes: ({ axis }) => [axis],
   together: (inputs, { axis, groups }) =>
     perGroup(groups, inputs, (members) => {
       const total = reduced(members, "sum");
@@ -320,6 +323,7 @@ export const allToAllOp: CollectiveOp<AllToAllParams, One, One> = defineCollecti
   },
   devices,
   alone,
+  axes: ({ splitAxis, concatAxis }) => [splitAxis, concatAxis],
   together: (inputs, { splitAxis, concatAxis, groups }, [y]) =>
     perGroup(groups, inputs, (members) =>
       members.map((_, k) => {

@@ -74,7 +74,7 @@ export const reshapeOp: Op<ReshapeParams, One, One> = defineOp<ReshapeParams, On
 
 /**
  * The common factors of both sides, from the major end: 2·12 ↔ 6·4 is (2)(3 4) ↔ (2 3)(4). Where neither length divides
- * the other, 4·6 ↔ 6·4, their greatest common divisor is shared and the rest is each side's own.
+ * the other, 4·6 ↔ 6·4, their greatest common divisor is shared and the rest is each side's own: its elements go elsewhere.
  */
 function reshapeRule(x: Aval, y: Aval, p: ReshapeParams): ShardingRule<ReshapeParams> {
   const lengths: Record<Factor, number> = {};
@@ -93,15 +93,18 @@ function reshapeRule(x: Aval, y: Aval, p: ReshapeParams): ShardingRule<ReshapePa
     const rests = [take(from, a, factor, shared), take(to, b, factor, shared)];
     if (rests.every((rest) => rest > 1)) break;
   }
+  const moves: Factor[] = [];
   const own = (side: Side) =>
     side.axes.map((factors, i) => {
       const rest = side.left[i] ?? 1;
-      return rest > 1 && factors.length > 0 ? [...factors, fresh(rest)] : factors;
+      if (rest === 1 || factors.length === 0) return factors;
+      moves.push(fresh(rest));
+      return [...factors, ...moves.slice(-1)];
     });
   const plain = (axes: readonly Factor[][]) =>
     axes.map((factors): AxisFactors => (factors.length > 1 ? factors : (factors[0] ?? null)));
   return {
-    ...rule(p, [plain(own(from))], [plain(own(to))], { lengths }),
+    ...rule(p, [plain(own(from))], [plain(own(to))], { lengths, moves }),
     local: ([dims]) => ({ ...p, dims: dims ?? p.dims }),
   };
 }

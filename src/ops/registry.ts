@@ -11,6 +11,7 @@ import * as collectives from "./collectives.ts";
 import { contractOp } from "./contract.ts";
 import { checkpointOp } from "./control/checkpoint.ts";
 import { customJvpOp, customVjpOp, linearCallOp } from "./control/custom.ts";
+import { manualOp } from "./control/manual.ts";
 import { scanOp } from "./control/scan.ts";
 import { switchOp } from "./control/switch.ts";
 import { whileOp } from "./control/while.ts";
@@ -153,6 +154,7 @@ export const OPS: readonly Op[] = [
   whileOp,
   switchOp,
   checkpointOp,
+  manualOp,
   customJvpOp,
   customVjpOp,
   linearCallOp,

@@ -4,10 +4,11 @@ import { ShardingError } from "../core/errors.ts";
 import { type Equation, mapPrograms, type Program, type Variable } from "../core/program.ts";
 import { type Aval, showAval } from "../core/shape.ts";
 import { showSource } from "../core/source.ts";
+import { type ManualParams, manualOp } from "../ops/control/manual.ts";
 import { type ShardParams, shardOp, showAnnotation } from "../ops/shard.ts";
 import { type AxisPart, type Mesh, showMesh, wholeAxis } from "./mesh.ts";
 import type { Seed } from "./propagate.ts";
-import { checkSharding, type Sharding, showSharding } from "./sharding.ts";
+import { checkSharding, openSharding, type Sharding, showSharding } from "./sharding.ts";
 
 /** Axis words, and the mesh axes that split them: `{ batch: "data", mlp: "model" }`. */
 export type AxisRules = Readonly<Record<string, string | readonly string[]>>;
@@ -34,10 +35,14 @@ export function seedsOf(
     ...program.inputs.map((v, i) => ({ v, given: inputs[i], what: `argument ${i}` })),
     ...program.outputs.map((v, i) => ({ v, given: outputs[i], what: `result ${i}` })),
   ];
+  const said = new Set<Variable>();
   for (const { v, given, what } of ends) {
     if (given !== undefined) {
       checkRank(given, v.aval, what);
       checkSharding(mesh, given);
+      // An argument that is a result, too, lies as the argument does; `partition` moves it in the end.
+      if (said.has(v)) continue;
+      said.add(v);
       seeds.set(v, { sharding: given, text: `${what} ${showSharding(given, mesh)}` });
     } else if (!seeds.has(v)) {
       const sharding = byRules(mesh, v.aval.names, rules);
@@ -45,12 +50,27 @@ export function seedsOf(
     }
   }
   for (const equation of equationsOf(program)) {
+    if ((equation.op as unknown) === manualOp)
+      for (const [v, seed] of insideOf(equation)) seeds.set(v, seed);
     if ((equation.op as unknown) !== shardOp) continue;
     const [v] = equation.outputs;
     const seed = v === undefined ? undefined : markOf(mesh, equation, rules);
     if (v !== undefined && seed !== undefined) seeds.set(v, seed);
   }
   return seeds;
+}
+
+/** What goes in and out of a region of per-device code: its axes split nothing inside. */
+function insideOf({ params }: Equation): (readonly [Variable, Seed])[] {
+  const { program, mesh } = params as ManualParams;
+  const whole = mesh.map(({ name }) => name);
+  return [...program.inputs, ...program.outputs].map((v) => [
+    v,
+    {
+      sharding: { ...openSharding(v.aval.dims.length), whole },
+      text: `pieces of devices along ${whole.join(", ")}`,
+    },
+  ]);
 }
 
 function* equationsOf(program: Program): Generator<Equation> {

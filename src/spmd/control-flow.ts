@@ -2,6 +2,7 @@
 
 import type { Equation, Program, Variable } from "../core/program.ts";
 import { type CheckpointParams, checkpointOp } from "../ops/control/checkpoint.ts";
+import { type ManualParams, manualOp } from "../ops/control/manual.ts";
 import { rolesOf, type ScanParams, scanOp } from "../ops/control/scan.ts";
 import { type SwitchParams, switchOp } from "../ops/control/switch.ts";
 import { type WhileParams, whileOp } from "../ops/control/while.ts";
@@ -40,9 +41,9 @@ export function flowsOf({ op, params, inputs, outputs }: Equation): Flows | unde
       ],
     };
   }
-  if (record === checkpointOp) {
+  if (record === checkpointOp || record === manualOp) {
     return {
-      programs: [(params as CheckpointParams).program],
+      programs: [(params as CheckpointParams | ManualParams).program],
       edges: [
         ...inputs.map((_, i) => [operand(i), input(0, i)]),
         ...outputs.map((_, i) => [output(0, i), result(i)]),

@@ -8,6 +8,7 @@
  */
 
 import { apply, Builder, onBehalfOf, replay, writing } from "../core/builder.ts";
+import { isCollective } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
 import {
   type Equation,
@@ -21,7 +22,9 @@ import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { allReduce } from "../ops/collectives.ts";
+import { type ManualParams, manualOp, type SplitAxes } from "../ops/control/manual.ts";
 import { shardOp } from "../ops/shard.ts";
+import { inline } from "../transforms/trace.ts";
 import {
   type Assignment,
   type AssignmentQuestion,
@@ -32,14 +35,18 @@ import {
 import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./control-flow.ts";
 import { delaySums } from "./delay-sums.ts";
 import { exchangesOf } from "./exchanges.ts";
+import { checkRegion, outsideOf, runCollective } from "./manual-region.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
+import type { Sliced } from "./moves/move-rule.ts";
 import { moveRuleOf } from "./moves/moves.ts";
+import { slicesMadeBy } from "./moves/slices.ts";
 import { pieceOf } from "./pieces.ts";
 import type { Propagated } from "./propagate.ts";
 import { ruleOf } from "./relations.ts";
 import { reshard, reshardBytes } from "./reshard/reshard.ts";
 import { dimOn, replicatedSharding, type Sharding, sameLayout, shardingOn } from "./sharding.ts";
+import { type PartitionWarning, refuseWarnings, warningOf } from "./warnings.ts";
 
 /** A program for each device of a mesh, and how its arguments and results lie. */
 export interface Partitioned {
@@ -50,25 +57,38 @@ export interface Partitioned {
 }
 
 export interface PartitionOptions {
+  /** Of results, by place, where they are not to lie as propagation found: one value may be several of them. */
+  readonly outputs?: readonly (Sharding | undefined)[];
   /** Which mesh axes split which factor; the cheapest choice when absent. Tests choose at random. */
   readonly choose?: (question: AssignmentQuestion) => Assignment;
   /** Told what was chosen for every equation. */
   readonly onChoice?: (equation: Equation, assignment: Assignment) => void;
+  /** Told of what has to be moved although nobody asked for it. */
+  readonly onWarning?: (warning: PartitionWarning) => void;
+  /** Whether such a move is an error; false when absent. */
+  readonly strict?: boolean;
 }
 
-/** @param found - shardings of the program's values, and of those in the programs inside */
+/**
+ * @param found - shardings of the program's values, and of those in the programs inside
+ * @throws ShardingError when `strict` finds a move that nobody asked for
+ */
 export function partition(
   program: Program,
   found: Propagated,
   options: PartitionOptions = {},
 ): Partitioned {
-  const partitioner = new Partitioner(found, options);
-  const inputs = program.inputs.map((v) => found.shardingOf(v));
-  const outputs = program.outputs.map((v) => found.shardingOf(v));
-  return {
-    ...{ mesh: found.mesh, inputs, outputs },
-    program: delaySums(partitioner.partition(program, inputs, outputs)),
+  const warnings: PartitionWarning[] = [];
+  const onWarning = (warning: PartitionWarning) => {
+    warnings.push(warning);
+    options.onWarning?.(warning);
   };
+  const partitioner = new Partitioner(found, { ...options, onWarning });
+  const inputs = program.inputs.map((v) => found.shardingOf(v));
+  const outputs = program.outputs.map((v, i) => options.outputs?.[i] ?? found.shardingOf(v));
+  const local = partitioner.partition(program, inputs, outputs);
+  if (options.strict === true) refuseWarnings(found.mesh, warnings);
+  return { mesh: found.mesh, inputs, outputs, program: delaySums(local) };
 }
 
 /** A piece of a value, and how the pieces lie. */
@@ -81,7 +101,11 @@ class Partitioner {
   readonly #mesh: Mesh;
   readonly #found: Propagated;
   readonly #options: PartitionOptions;
+  /** The axes of the per-device code that is being partitioned. */
+  #region: ManualParams["mesh"] | undefined;
   /** By key: which of the op's rules, and how its factors are split. */
+  /** Values that are slices of others. */
+  readonly #slices = new Map<Variable, Omit<Sliced, "piece">>();
   readonly #assignments = new Map<
     string,
     { readonly assignment: Assignment; readonly at: number }
@@ -111,6 +135,10 @@ class Partitioner {
   }
 
   #equation(equation: Equation, pieces: Pieces): void {
+    if ((equation.op as unknown) === manualOp) {
+      this.#manual(equation, pieces);
+      return;
+    }
     const flows = flowsOf(equation);
     if (flows !== undefined) {
       this.#flow(equation, flows, pieces);
@@ -129,12 +157,20 @@ class Partitioner {
     const assignment = this.#assign(equation, rule, pieces);
     this.#options.onChoice?.(equation, assignment);
     const operands = inputs.map((v, i) =>
-      pieces.as(v, assignment.operands[i] ?? this.#found.shardingOf(v)),
+      pieces.as(v, assignment.operands[i] ?? this.#found.shardingOf(v), (from, to, bytes) => {
+        const warning = warningOf(equation, rule, i, { value: v, from, to, bytes });
+        if (warning !== undefined) this.#options.onWarning?.(warning);
+      }),
     );
-    const results = this.#run(equation, assignment, operands);
+    const results = this.#run(equation, assignment, operands, (v, sharding) =>
+      pieces.has(v, sharding) ? pieces.as(v, sharding) : undefined,
+    );
+    const slices = slicesMadeBy(equation);
     outputs.forEach((v, i) => {
       const sharding = assignment.results[i] ?? shardingOn([]);
       pieces.set(v, { tensor: results[i] as Tensor, sharding }, this.#found.shardingOf(v));
+      const slice = slices[i];
+      if (slice !== undefined) this.#slices.set(v, slice);
     });
   }
 
@@ -176,6 +212,37 @@ class Partitioner {
     });
   }
 
+  /** Per-device code: its pieces are cut as it says, and it goes into the program as it stands. */
+  #manual({ params, inputs, outputs }: Equation, pieces: Pieces): void {
+    const { program, mesh: region, operands, results } = params as ManualParams;
+    checkRegion(this.#mesh, region);
+    const lying = (v: Variable, inside: Variable | undefined, axes: SplitAxes | undefined) =>
+      outsideOf(
+        this.#mesh,
+        v.aval.dims,
+        axes ?? [],
+        inside === undefined ? shardingOn([]) : this.#found.shardingOf(inside),
+      );
+    const given = inputs.map((v, i) => lying(v, program.inputs[i], operands[i]));
+    const made = outputs.map((v, i) => lying(v, program.outputs[i], results[i]));
+    const around = this.#region;
+    this.#region = region;
+    const local = this.partition(
+      program,
+      given.map(({ inside }) => inside),
+      made.map(({ inside }) => inside),
+    );
+    this.#region = around;
+    const tensors = inline(
+      local,
+      inputs.map((v, i) => pieces.as(v, given[i]?.outside ?? pieces.homeOf(v))),
+    );
+    outputs.forEach((v, i) => {
+      const sharding = made[i]?.outside ?? shardingOn([]);
+      pieces.set(v, { tensor: tensors[i] as Tensor, sharding }, this.#found.shardingOf(v));
+    });
+  }
+
   #assign(equation: Equation, rule: ShardingRule, pieces: Pieces): Assignment {
     const { op, params, inputs, outputs } = equation;
     const move = moveRuleOf(op);
@@ -191,7 +258,7 @@ class Partitioner {
       results: outputs.map((v): Placed => ({ form: v.aval, sharding: this.#found.shardingOf(v) })),
       movable: move?.movable(rule, params) ?? new Set<Factor>(),
       others: move?.others?.(equation) ?? [],
-      moved: (assignment) => this.#moved(equation, assignment),
+      moved: (assignment) => this.#moved(equation, assignment, pieces),
       bytes: (form: Aval, from: Sharding, to: Sharding) =>
         reshardBytes(this.#mesh, form.dims, dtypeFacts(form.dtype).bytes, from, to),
     };
@@ -210,28 +277,50 @@ class Partitioner {
   }
 
   /** Bytes that the op sends from each device when it runs so. */
-  #moved(equation: Equation, assignment: Assignment): number {
+  #moved(equation: Equation, assignment: Assignment, pieces: Pieces): number {
     const builder = new Builder(equation.op.name);
     const program = writing(builder, () => {
+      const inputOf = (v: Variable, sharding: Sharding) => builder.input(pieceOf(v.aval, sharding));
       const operands = equation.inputs.map((v, i) =>
-        builder.input(pieceOf(v.aval, assignment.operands[i] ?? shardingOn([]))),
+        inputOf(v, assignment.operands[i] ?? shardingOn([])),
       );
-      return builder.finish(this.#run(equation, assignment, operands)).program;
+      const results = this.#run(equation, assignment, operands, (v, sharding) =>
+        pieces.has(v, sharding) ? inputOf(v, sharding) : undefined,
+      );
+      return builder.finish(results).program;
     });
     return exchangesOf(withoutDeadCode(program)).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The op on pieces; sums still partial, extremes combined. */
-  #run(equation: Equation, assignment: Assignment, operands: readonly Tensor[]): readonly Tensor[] {
+  /**
+   * The op on pieces; sums still partial, extremes combined.
+   *
+   * @param pieceOn - the piece of a value under a sharding, if it lies so
+   */
+  #run(
+    equation: Equation,
+    assignment: Assignment,
+    operands: readonly Tensor[],
+    pieceOn: (v: Variable, sharding: Sharding) => Tensor | undefined,
+  ): readonly Tensor[] {
     const { op, inputs, outputs } = equation;
+    if (this.#region !== undefined && isCollective(op))
+      return runCollective(this.#mesh, this.#region, equation, operands);
     const { rule } = assignment;
     const split = (factors: readonly Factor[]) =>
       factors.filter((factor) => (assignment.factors.get(factor) ?? []).length > 0);
     const clean = operands.map((x, i) => this.#clean(x, inputs[i] as Variable, i, assignment));
     const moved = split(rule.moves);
     const move = moveRuleOf(op);
+    const sliceOf = (at: number): Sliced | undefined => {
+      const slice = this.#slices.get(inputs[at] as Variable);
+      const sharding = assignment.operands[at];
+      if (slice === undefined || sharding === undefined) return undefined;
+      const piece = pieceOn(slice.whole, sharding);
+      return piece && { ...slice, piece };
+    };
     if (moved.length > 0 && move !== undefined)
-      return move.apply({ mesh: this.#mesh, equation, rule, assignment, operands: clean });
+      return move.apply({ mesh: this.#mesh, equation, rule, assignment, operands: clean, sliceOf });
     const dims = outputs.map(
       (v, i) => pieceOf(v.aval, assignment.results[i] ?? shardingOn([])).dims,
     );
@@ -287,8 +376,20 @@ class Pieces {
     return this.#get(v).pieces.map(({ sharding }) => sharding);
   }
 
-  /** The piece under a sharding; moved once, however often it is asked for. */
-  as(v: Variable, to: Sharding): Tensor {
+  has(v: Variable, sharding: Sharding): boolean {
+    return this.copiesOf(v).some((own) => sameLayout(own, sharding));
+  }
+
+  /**
+   * The piece under a sharding; moved once, however often it is asked for.
+   *
+   * @param onMove - told when it has to be moved, with the bytes that each device sends
+   */
+  as(
+    v: Variable,
+    to: Sharding,
+    onMove?: (from: Sharding, to: Sharding, bytes: number) => void,
+  ): Tensor {
     const { pieces } = this.#get(v);
     const known = pieces.find(({ sharding }) => sameLayout(sharding, to));
     if (known !== undefined) return known.tensor;
@@ -297,6 +398,7 @@ class Pieces {
       reshardBytes(this.#mesh, dims, dtypeFacts(dtype).bytes, sharding, to);
     const nearest = pieces.reduce((best, piece) => (bytes(piece) < bytes(best) ? piece : best));
     const tensor = reshard(this.#mesh, nearest.tensor, dims, nearest.sharding, to);
+    onMove?.(nearest.sharding, to, bytes(nearest));
     pieces.push({ tensor, sharding: to });
     return tensor;
   }

@@ -31,21 +31,26 @@ export const command: Command = defineCommand({
   async run({ python }, context) {
     const peer = python === undefined ? undefined : await SpmdPeer.start(python);
     const rows: Row[] = [];
+    const mismatches: string[] = [];
     try {
       for (const { label, one, recorded, best, how } of COMMUNICATION) {
-        const sent =
-          peer === undefined
-            ? { ours: sentByUs(prepare(one)), xla: undefined }
-            : await agreementOn(one, peer);
-        const xla = sent.xla?.total ?? recorded;
-        rows.push({ label, mesh: one.mesh, ours: sent.ours.total, xla, best, how });
+        const row = { label, mesh: one.mesh, best, how };
+        if (peer === undefined) {
+          rows.push({ ...row, ours: sentByUs(prepare(one)).total, xla: recorded });
+          continue;
+        }
+        const agreement = await agreementOn(one, peer);
+        mismatches.push(...agreement.mismatches.map((mismatch) => `${label}: ${mismatch}`));
+        rows.push({ ...row, ours: agreement.ours.total, xla: agreement.xla?.total ?? Number.NaN });
       }
     } finally {
       peer?.stop();
     }
     const source = peer?.version ?? "recorded, jaxlib 0.10.2";
-    if (context.json) context.out(JSON.stringify({ xla: source, rows }));
+    if (context.json) context.out(JSON.stringify({ xla: source, rows, mismatches }));
     else show(rows, source, peer !== undefined, context.out);
+    for (const mismatch of mismatches) context.log(`mismatch: ${mismatch}`);
+    return mismatches.length === 0 ? 0 : 1;
   },
 });
 

@@ -46,7 +46,7 @@ export function prepare(one: PartitionCase): Prepared {
   const inputs = one.arguments.map(({ sharding }) => parseSharding(mesh, sharding));
   const outputs = one.results.map((text) => parseSharding(mesh, text));
   const found = propagate(mesh, program, seedsOf(mesh, program, { inputs, outputs }));
-  const parted = partition(program, found);
+  const parted = partition(program, found, { outputs });
   return {
     program,
     parted: { ...parted, program: verify(simplify(parted.program), one.name) },
@@ -83,6 +83,28 @@ export const ALLOWANCE = 1.05;
 
 export function isAbove({ ours, xla }: Agreement): boolean {
   return xla !== undefined && ours.total > ALLOWANCE * xla.total;
+}
+
+/** Cases at a time: XLA compiles one while we compute the other. */
+const AT_ONCE = 2;
+
+/** @returns in the order of the cases */
+export async function agreementsOn(
+  cases: readonly PartitionCase[],
+  peer: SpmdPeer,
+  onDone: (agreement: Agreement) => void = () => undefined,
+): Promise<readonly Agreement[]> {
+  const found: Agreement[] = [];
+  const left = cases.entries();
+  const work = async () => {
+    for (const [i, one] of left) {
+      const agreement = await agreementOn(one, peer);
+      found[i] = agreement;
+      onDone(agreement);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return found;
 }
 
 /** Runs a case everywhere. */

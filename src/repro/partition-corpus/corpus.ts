@@ -7,6 +7,8 @@ import { einsums } from "./einsums.ts";
 import { experts } from "./experts.ts";
 import { layouts } from "./layouts.ts";
 import { loops } from "./loops.ts";
+import { meshes } from "./meshes.ts";
+import { models } from "./models.ts";
 import { reductions } from "./reductions.ts";
 import { resharding } from "./resharding.ts";
 import { rows } from "./rows.ts";
@@ -23,6 +25,8 @@ export const CORPUS: readonly PartitionCase[] = [
   ...rows,
   ...windows,
   ...loops,
+  ...meshes,
+  ...models,
 ];
 
 /** @throws RangeError for a name that no case has */

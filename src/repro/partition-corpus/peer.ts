@@ -2,6 +2,7 @@
 
 import { type Runner, startSpmdPeer } from "../../bench/peers.ts";
 import { type DType, viewOf } from "../../core/dtype.ts";
+import { EngineError } from "../../core/errors.ts";
 import type { NdArray } from "../../core/ndarray.ts";
 
 /** `gspmd`: cut a whole program with shardings; `manual`: run what each partition computes by itself. */
@@ -27,11 +28,19 @@ export class SpmdPeer {
     this.version = version;
   }
 
-  /** @throws Error with the process's own words when this Python has no jax */
+  /** @throws EngineError with the process's own words when this Python has no jax */
   static async start(python: string): Promise<SpmdPeer> {
     const runner = startSpmdPeer(python);
-    const { version } = await runner.ask<{ version: string }>({ do: "hello" });
-    return new SpmdPeer(runner, version);
+    try {
+      const { version } = await runner.ask<{ version: string }>({ do: "hello" });
+      return new SpmdPeer(runner, version);
+    } catch (error) {
+      runner.stop();
+      throw new EngineError("ENGINE-01", `XLA: ${python} has no jax.`, [
+        ["process", error instanceof Error ? error.message : String(error)],
+        ["fix", "name one that has: --python PATH, or MESHLOOM_PYTHON"],
+      ]);
+    }
   }
 
   /** @param devices - pieces of the inputs, by device */

@@ -75,6 +75,13 @@ export const resharding: readonly PartitionCase[] = [
       ),
     ),
   ),
+  define(
+    "reshard/an argument that is two results",
+    "x=4",
+    ["16 8 [x, -]"],
+    ["[-, x]", "[-, -]"],
+    (x) => [...[x, x]],
+  ),
   define("reshard/there and back", "x=4", ["16 16 [x, -]"], "[x, -]", (x) =>
     shard(neg(shard(x, [null, "x"])), ["x", null]),
   ),

@@ -3,6 +3,7 @@
 import { isCollective } from "../../core/collective.ts";
 import { aval } from "../../core/shape.ts";
 import { factorsOfAxis } from "../../core/sharding-rule.ts";
+import { manualOp } from "../../ops/control/manual.ts";
 import { OPS } from "../../ops/registry.ts";
 import { shardOp } from "../../ops/shard.ts";
 import { moveRuleOf } from "../../spmd/moves/moves.ts";
@@ -27,7 +28,7 @@ export interface LawOptions {
 /** How often a kind of factor was split. */
 export interface Coverage {
   readonly op: string;
-  /** By kind that the rules of the op's samples have; a moving factor that nobody can split is gathered. */
+  /** By kind that the rules of the op's samples have. A moving factor that nobody can split is gathered, or another takes its axes. */
   readonly splits: Readonly<Partial<Record<Split, number>>>;
   readonly gathered: boolean;
 }
@@ -39,12 +40,17 @@ export interface LawResult {
   readonly coverage: readonly Coverage[];
 }
 
+/** Ops that partitioning reads: not those that it writes, nor regions of per-device code, which have tests of their own. */
+export const PARTITIONED_OPS: typeof OPS = OPS.filter(
+  (op) => !isCollective(op) && (op as unknown) !== manualOp,
+);
+
 /** Mismatches that are told in full. */
 const MOST_TOLD = 20;
 
 export function partitionLaws({ cases, seed, onProgress }: LawOptions): LawResult {
   // An annotation is no work of its own: its operand is moved.
-  const ops = OPS.filter((op) => !isCollective(op) && (op as unknown) !== shardOp);
+  const ops = PARTITIONED_OPS.filter((op) => (op as unknown) !== shardOp);
   const samples = ops.flatMap((op) => op.samples().map((sample) => ({ op, sample })));
   const counts = new Map<string, number>();
   const mismatches: string[] = [];

@@ -135,6 +135,19 @@ const STEPS: readonly Step[] = [
     const first = 1 + s.draw(size);
     return first >= size ? x : (split(x, at, [first, size - first])[s.draw(2)] as Tensor);
   },
+  // A roll, some of it twice or not at all.
+  (x, s) => {
+    if (x.rank === 0) return x;
+    const at = axisOf(x, s);
+    const size = dimOf(x.aval, at);
+    const parts = Array.from({ length: 2 + s.draw(2) }, () => {
+      const from = s.draw(size);
+      return slice(x, zeros(x).with(at, from), x.dims.with(at, from + 1 + s.draw(size - from)));
+    });
+    if (s.draw(2) === 0) return concatenate(parts, at);
+    const first = s.draw(size);
+    return concatenate([...split(x, at, [first, size - first])].reverse(), at);
+  },
   (x, s) => (x.rank === 0 ? x : gather(x, s.indices)),
   (x, s) => {
     if (x.rank === 0 || dimOf(x.aval, 0) !== 5) return x;

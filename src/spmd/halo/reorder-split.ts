@@ -67,6 +67,36 @@ export function concatenateSplit(
 }
 
 /**
+ * Runs of elements of a split dimension, one after the other, split likewise.
+ *
+ * @param x - local, blocks of ⌈size/shards⌉ along `at.dim`
+ * @param runs - where each begins, and how long it is
+ */
+export function regroupSplit(
+  mesh: Mesh,
+  x: Tensor,
+  at: Split,
+  { starts, sizes }: { readonly starts: readonly number[]; readonly sizes: readonly number[] },
+): Tensor {
+  const blocks = blocksOf(at);
+  checkBlock("regroupSplit", x, at, blocks.block);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const { block, shards } = blocksOf({ ...at, size: total });
+  let begin = 0;
+  const runs = sizes.flatMap((size, k) => {
+    const own = Array.from({ length: shards }, (_, target): Run => {
+      const first = Math.max(begin, block * target);
+      const count = Math.min(begin + size, block * (target + 1)) - first;
+      const from = (starts[k] ?? 0) + first - begin;
+      return { target, from, count, to: first - block * target };
+    });
+    begin += size;
+    return own.filter(({ count }) => count > 0);
+  });
+  return exchangePieces(mesh, x, at, piecesOf(heldIn(blocks), runs), block);
+}
+
+/**
  * A split dimension cut into parts, each split likewise. What goes to one device of one part and what comes to it of
  * another travel in the same rounds.
  *

@@ -1,9 +1,10 @@
 /** @file How an op runs on pieces of a factor along which data moves. */
 
 import type { Groups } from "../../core/collective.ts";
-import type { Equation } from "../../core/program.ts";
+import type { Equation, Variable } from "../../core/program.ts";
 import type { Factor, ShardingRule } from "../../core/sharding-rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import type { SliceParams } from "../../ops/pieces.ts";
 import type { Assignment } from "../assignment.ts";
 import { type AxisPart, groupsAlong, joinParts, type Mesh } from "../mesh.ts";
 import { pieceOf } from "../pieces.ts";
@@ -17,6 +18,15 @@ export interface MoveQuestion {
   readonly assignment: Assignment;
   /** Pieces of the operands, as the assignment has them; padding is arbitrary but along factors reduced away. */
   readonly operands: readonly Tensor[];
+  /** What an operand is a slice of, where that lies as the operand does. */
+  sliceOf(at: number): Sliced | undefined;
+}
+
+/** A value of which somebody took a slice. */
+export interface Sliced {
+  readonly whole: Variable;
+  readonly piece: Tensor;
+  readonly params: SliceParams;
 }
 
 export interface MoveRule {

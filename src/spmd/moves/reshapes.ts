@@ -71,7 +71,8 @@ function majorRule(
 }
 
 export const reshapeMoves: MoveRule = {
-  movable: ({ moves }) => new Set(moves),
+  // What only one side has cannot be split.
+  movable: () => new Set(),
   others: ({ inputs, outputs, params }) => {
     const own = majorRule(
       inputs[0]?.aval.dims ?? [],

@@ -1,5 +1,6 @@
 /** @file Slice, pad, reverse, concatenate and split along split dimensions: elements go where they have to be. */
 
+import type { Equation } from "../../core/program.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reverse } from "../../ops/layout.ts";
 import {
@@ -9,10 +10,19 @@ import {
   type SliceParams,
   type SplitParams,
   slice,
+  sliceOp,
+  splitOp,
 } from "../../ops/pieces.ts";
-import { concatenateSplit, partsSplit, reverseSplit } from "../halo/reorder-split.ts";
+import { concatenateSplit, partsSplit, regroupSplit, reverseSplit } from "../halo/reorder-split.ts";
 import { padSplit, sliceSplit } from "../halo/slice-split.ts";
-import { type MoveRule, moveRule, splitDims, splitOperand } from "./move-rule.ts";
+import {
+  type MoveQuestion,
+  type MoveRule,
+  moveRule,
+  type Sliced,
+  splitDims,
+  splitOperand,
+} from "./move-rule.ts";
 
 export const sliceMoves: MoveRule = moveRule((question) => {
   const { mesh, equation, rule } = question;
@@ -67,13 +77,51 @@ export const reverseMoves: MoveRule = moveRule((question) => {
   return [splits.reduce((y, split) => reverseSplit(question.mesh, y, split), turned)];
 });
 
+/** What the results of an equation are slices of; none where they are something else. */
+export function slicesMadeBy({ op, inputs, params }: Equation): readonly Omit<Sliced, "piece">[] {
+  const [whole] = inputs;
+  if (whole === undefined) return [];
+  if ((op as unknown) === sliceOp) return [{ whole, params: params as SliceParams }];
+  if ((op as unknown) !== splitOp) return [];
+  const { axis, sizes } = params as SplitParams;
+  const { dims } = whole.aval;
+  let end = 0;
+  return sizes.map((size) => {
+    const start = dims.map((_, i) => (i === axis ? end : 0));
+    end += size;
+    return { whole, params: { start, limit: dims.with(axis, end), stride: dims.map(() => 1) } };
+  });
+}
+
+/** Slices of one tensor, as a roll has them, come from it at once. */
 export const concatenateMoves: MoveRule = moveRule((question) => {
   const { mesh, equation, operands } = question;
   const { axis } = equation.params as ConcatenateParams;
   const { axes } = splitOperand(question);
   const sizes = equation.inputs.map((v) => v.aval.dims[axis] ?? 0);
-  return [concatenateSplit(mesh, operands, { dim: axis, axes, sizes })];
+  const whole = slicesOfOne(question, axis);
+  if (whole === undefined) return [concatenateSplit(mesh, operands, { dim: axis, axes, sizes })];
+  const { piece, size, starts } = whole;
+  return [regroupSplit(mesh, piece, { dim: axis, axes, size }, { starts, sizes })];
 });
+
+/** The tensor of which all operands are slices along the axis, and where they begin. */
+function slicesOfOne({ equation, sliceOf }: MoveQuestion, axis: number) {
+  const slices = equation.inputs.map((_, i) => sliceOf(i));
+  const [first] = slices;
+  if (first === undefined) return undefined;
+  const { dims } = first.whole.aval;
+  const starts = slices.flatMap((slice) => {
+    if (slice?.whole !== first.whole) return [];
+    const { start, limit, stride } = slice.params;
+    const wholeElsewhere = dims.every(
+      (size, i) => i === axis || (start[i] === 0 && limit[i] === size && stride[i] === 1),
+    );
+    return wholeElsewhere && stride[axis] === 1 ? [start[axis] ?? 0] : [];
+  });
+  if (starts.length < slices.length) return undefined;
+  return { piece: first.piece, size: dims[axis] ?? 0, starts };
+}
 
 export const splitMoves: MoveRule = moveRule((question) => {
   const { sizes } = question.equation.params as SplitParams;
