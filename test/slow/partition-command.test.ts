@@ -18,10 +18,11 @@ test("a program for many devices is as long as one for few; a trillion parameter
   expect(many.devices).toBe(2048);
   // Choices go by sizes, so one equation more or less is no growth.
   expect(Math.abs(many.localEquations / few.localEquations - 1)).toBeLessThan(0.01);
-  // Float32 weights, 4 bytes each; all else that a device holds is small beside them.
+  // Float32 weights, 4 bytes each. Beside them: second moments of attention, of which only the width and the heads are
+  // means, and the table, which y alone splits.
   const share = (4 * 1_100_041_175_040) / 2048;
   expect(many.memoryBytesPerDevice.state / share).toBeGreaterThan(1);
-  expect(many.memoryBytesPerDevice.state / share).toBeLessThan(1.05);
+  expect(many.memoryBytesPerDevice.state / share).toBeLessThan(1.1);
   expect(many.predictedUtilization).toBeGreaterThan(0.4);
 });
 

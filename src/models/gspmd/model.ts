@@ -174,26 +174,18 @@ export function decoder(
   return { logits: logitsOf(p, last), facts };
 }
 
-/** Keys and values of the layers of each step. */
-export interface DecoderCache<T> {
-  readonly dense: nn.AttentionCache<T>;
-  readonly sparse?: nn.AttentionCache<T>;
-}
+/** Keys and values of all layers, each `[batch, head, mem, dim]`. */
+export type DecoderCache<T> = readonly nn.AttentionCache<T>[];
 
-/** `[layer, batch, head, mem, dim]`, all zeros. */
+/** All zeros. */
 export function decoderCache(
   batch: number,
   length: number,
   config: DecoderConfig,
 ): DecoderCache<Tensor> {
-  const layers = loopLength(config);
-  const one = (): nn.AttentionCache<Tensor> => {
-    const { key } = nn.emptyCache(layers * batch, length, attentionConfig(config));
-    const dims = [layers, batch, config.head, length, config.dim];
-    const all = key.reshape(dims, "layer batch head mem dim");
-    return { key: all, value: all };
-  };
-  return { dense: one(), ...(config.experts > 0 && { sparse: one() }) };
+  return Array.from({ length: config.layers }, () =>
+    nn.emptyCache(batch, length, attentionConfig(config)),
+  );
 }
 
 /**
@@ -211,26 +203,20 @@ export function decoderStep(
   config: DecoderConfig,
 ): { readonly logits: Tensor; readonly cache: DecoderCache<Tensor> } {
   const slots = ids.size("pos");
-  const through = (own: DecoderLayer<Tensor>, x: Tensor, before: nn.AttentionCache<Tensor>) => {
-    let after = before;
-    const attend: Attending = (q, y) => {
-      const [mixed, grown] = nn.cachedAttention(q, y, before, at, attentionConfig(config));
-      after = grown;
-      return mixed;
-    };
-    const [y] = throughLayer(own, x, config, attend, slots);
-    return [y, after] as const;
-  };
-  type Own = { readonly p: DecoderStep<Tensor>; readonly cache: DecoderCache<Tensor> };
-  const step = (x: Tensor, own: Own) => {
-    const [y, dense] = through(own.p.dense, x, own.cache.dense);
-    if (own.p.sparse === undefined || own.cache.sparse === undefined)
-      return [y, { dense }] as readonly [Tensor, DecoderCache<Tensor>];
-    const [z, sparseCache] = through(own.p.sparse, y, own.cache.sparse);
-    return [z, { dense, sparse: sparseCache }] as readonly [Tensor, DecoderCache<Tensor>];
+  const grown: nn.AttentionCache<Tensor>[] = [];
+  const attend: Attending = (q, y) => {
+    const before = cache[grown.length];
+    if (before === undefined) throw new Error("the cache has one entry per layer");
+    const [mixed, after] = nn.cachedAttention(q, y, before, at, attentionConfig(config));
+    grown.push(after);
+    return mixed;
   };
   const places = at.reshape([at.size("batch"), 1]).add(arange(ids.size("pos")));
-  const start = embedded(p, ids, places.as("batch pos"));
-  const [last, grown] = nn.scanLayers(step, start, { p: p.layers, cache });
-  return { logits: logitsOf(p, last), cache: grown };
+  let x = embedded(p, ids, places.as("batch pos"));
+  for (let i = 0; i < loopLength(config); i++) {
+    const own = nn.layerOf(p.layers, i);
+    [x] = throughLayer(own.dense, x, config, attend, slots);
+    if (own.sparse !== undefined) [x] = throughLayer(own.sparse, x, config, attend, slots);
+  }
+  return { logits: logitsOf(p, x), cache: grown };
 }
