@@ -46,7 +46,10 @@ export interface AssignmentQuestion {
 
 /** Multiplications that take as long as sending one byte; about what accelerators of the last ten years have. */
 const WORK_PER_BYTE = 500;
-/** A result goes home only if somebody asks for it there: of equal choices the one that moves it later is better. */
+/**
+ * A result goes home only if somebody asks for it there: of equal choices the one that moves it later is better. Not so
+ * where it is a sum, which has to be taken: an operand that is moved instead may serve others, too.
+ */
 const LATER = 0.999;
 /** Choices looked at; the first are the likeliest. */
 const MOST_CHOICES = 512;
@@ -171,10 +174,10 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
     const to = assignment.operands[i] ?? sharding;
     return sum + Math.min(...copies.map((copy) => bytes(form, copy, to)));
   }, 0);
-  const returned = results.reduce(
-    (sum, { form, sharding }, i) => sum + bytes(form, assignment.results[i] ?? sharding, sharding),
-    0,
-  );
+  const returned = results.reduce((sum, { form, sharding }, i) => {
+    const made = assignment.results[i] ?? sharding;
+    return sum + (made.sum.length > 0 ? 1 : LATER) * bytes(form, made, sharding);
+  }, 0);
   // Extremes are combined at once, on all devices.
   const extremes = [...rule.max, ...rule.min].flatMap((f) => factors.get(f) ?? []);
   const combined =
@@ -187,7 +190,7 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
   const moves = rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0);
   const moved = moves ? (question.moved?.(assignment) ?? 0) : 0;
   const work = workOf(question, assignment) / WORK_PER_BYTE;
-  return brought + moved + LATER * returned + combined + work;
+  return brought + moved + returned + combined + work;
 }
 
 /** Points of the index space on each device: for a contraction its multiplications. */
