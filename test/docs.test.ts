@@ -4,12 +4,17 @@ import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { formatMarkdown } from "../src/cli/table.ts";
 import { AXIS_WORDS, parseAxes } from "../src/core/axes.ts";
+import { interpret } from "../src/core/interpret.ts";
+import { at } from "../src/core/ndarray.ts";
+import { materialise, random } from "../src/core/samples.ts";
 import { FAMILIES, NEWEST_OPSET } from "../src/engines/onnx/import/table.ts";
 import * as nn from "../src/nn/index.ts";
 import { ROUTING_RULES, routerOf } from "../src/nn/index.ts";
 import * as moe from "../src/nn/moe.ts";
+import { simulate } from "../src/spmd/simulate.ts";
 import { meshloom } from "./command-line.ts";
 import { DECLARED, layersPage } from "./layers-page.ts";
+import { EXAMPLES, partitioningPage, worked } from "./partitioning-page.ts";
 
 /** The text of `docs/axes.md`. */
 function axesPage(): string {
@@ -33,7 +38,8 @@ The same word is used in five places, so that they can be held against each othe
 3. **Comments**: shapes in documentation read \`[batch, pos, embed]\`.
 4. **Errors**: a form is shown as \`float32[batch 2, pos 128, embed 512]\`, and a mismatch names the axis.
 5. **Sharding**: how a model is to be divided is said by axis, such as \`expert\` over one axis of a mesh
-   and \`head\` and \`mlp\` over another. Each op has its rule for this; the partitioner is not there yet.
+   and \`head\` and \`mlp\` over another. Each op has its rule for this
+   ([partitioning.md](partitioning.md)).
 `;
 }
 
@@ -133,6 +139,24 @@ test("axes.md", async () => {
   for (const word of Object.keys(AXIS_WORDS)) expect(parseAxes("docs", word)).toEqual([word]);
   await expect(axesPage()).toMatchFileSnapshot("../docs/axes.md");
 });
+
+test("partitioning.md has the programs that partitioning makes", async () => {
+  await expect(partitioningPage()).toMatchFileSnapshot("../docs/partitioning.md");
+});
+
+test.each(EXAMPLES.map((example) => [example.name, example] as const))(
+  "the example %s of partitioning.md sends what it says, and its pieces are the whole",
+  (_, example) => {
+    const { whole, parted, kinds } = worked(example);
+    expect(kinds).toEqual(example.sends);
+    const values = example.forms.map(({ dims }, i) => materialise(random(...dims), i + 1, false));
+    const expected = interpret(whole, values);
+    const dims = expected.map((y) => y.dims);
+    simulate(parted, values, dims, Number.NaN).forEach((y, i) => {
+      for (let k = 0; k < y.data.length; k++) expect(at(y, k)).toBeCloseTo(at(expected[i]!, k), 4); // float32 sums in another order
+    });
+  },
+);
 
 test("layers.md", async () => {
   // Sparse layers have a page of their own words: the routers'.
