@@ -18,6 +18,7 @@ import { partition } from "../spmd/partition.ts";
 import { propagate } from "../spmd/propagate.ts";
 import { stepTime } from "../spmd/roofline.ts";
 import { showSharding } from "../spmd/sharding.ts";
+import { WINDOWED_CHOICES } from "../spmd/windowed/options.ts";
 import { openTraceable } from "../train/families.ts";
 import { traceStep } from "../train/memory.ts";
 import { simplifyAll } from "../transforms/simplify.ts";
@@ -47,6 +48,12 @@ export const command: Command = defineCommand({
       default: "tpu-v3",
       help: "what the devices are, for the time",
     },
+    windowed: {
+      type: "choice",
+      choices: WINDOWED_CHOICES,
+      default: "auto",
+      help: "collectives as loops beside products: where it pays, wherever it can be done, nowhere",
+    },
     batch: { type: "int", default: undefined, min: 1, help: "sequences of a step" },
     length: { type: "int", default: undefined, min: 2, unit: "tokens", help: "of a sequence" },
     dump: { type: "flag", default: false, help: "print the program of a device, too" },
@@ -58,7 +65,10 @@ export const command: Command = defineCommand({
     "meshloom partition glam-nano --mesh data=2,model=2 --dump",
   ],
 
-  async run({ preset, mesh: axes, rules: asked, device: name, batch, length, dump }, context) {
+  async run(
+    { preset, mesh: axes, rules: asked, device: name, windowed: when, batch, length, dump },
+    context,
+  ) {
     const mesh = parseMesh(axes);
     const device = deviceNamed(name);
     const rules: AxisRules =
@@ -71,7 +81,7 @@ export const command: Command = defineCommand({
     const { program: whole, state } = traceStep(model);
     const started = performance.now();
     const found = propagate(mesh, whole, seedsOf(mesh, whole, { rules }));
-    const parted = partition(whole, found);
+    const parted = partition(whole, found, { windowed: { when, device } });
     const seconds = (performance.now() - started) / 1000;
     const program = simplifyAll(parted.program);
     const totals = totalsOf(exchangesOf(program));

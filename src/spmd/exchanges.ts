@@ -38,9 +38,10 @@ function programsIn(params: unknown): Program[] {
   return Object.values(params).flatMap(programsIn);
 }
 
-function exchangeOf(
+/** What one equation sends; undefined where it is no collective, or devices stand alone in it. */
+export function exchangeOf(
   { op, params, inputs, outputs, source }: Equation,
-  times: number,
+  times = 1,
 ): Exchange | undefined {
   const kind = op.name;
   if (!isCollectiveKind(kind)) return undefined;

@@ -1,8 +1,9 @@
 /** @file How much memory a per-device program holds at once, equation by equation. */
 
 import { dtypeFacts } from "../core/dtype.ts";
-import { isProgram, type Program, type Variable } from "../core/program.ts";
+import { type Equation, isProgram, type Program, type Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
+import { rolesOf, type ScanParams, scanOp } from "../ops/control/scan.ts";
 
 export interface MemoryUse {
   /** Arguments: weights, optimiser state, batch. */
@@ -21,7 +22,8 @@ function bytesOf(v: Variable, width = 8): number {
 
 /**
  * Every value is freed after its last use; broadcasts and constants are made where they are read. Results that take the
- * place of arguments (new weights for old ones) count as made on the way.
+ * place of arguments (new weights for old ones) count as made on the way. A block is written in place where nobody
+ * reads the old value any more, and a loop keeps one copy of what it carries: sums and blocks are written into it.
  *
  * @param width - bytes of a float that is made on the way, 2 for 16-bit arithmetic; its own when absent. Arguments, the
  * weights among them, keep theirs
@@ -31,33 +33,93 @@ export function memoryUse(program: Program, width?: number): MemoryUse {
   return { inputs, peak: peakOf(program, width) };
 }
 
-function peakOf(program: Program, width?: number): number {
-  const roots = new Map<Variable, Variable>();
+/** @param carried - inputs that may be overwritten: the state of a loop */
+function peakOf(program: Program, width?: number, carried: readonly Variable[] = []): number {
+  const { roots, made } = buffersOf(program, carried);
   const rootOf = (v: Variable) => roots.get(v) ?? v;
-  const lastUse = new Map<Variable, number>();
-  const made = new Set<Variable>();
-  program.equations.forEach(({ op, inputs, outputs }, i) => {
-    const [x] = inputs;
-    for (const v of inputs) lastUse.set(rootOf(v), i);
-    for (const y of outputs) {
-      if (VIEWS.has(op.name)) {
-        if (x !== undefined) roots.set(y, rootOf(x));
-      } else made.add(y);
-    }
-  });
-  for (const v of program.outputs) lastUse.set(rootOf(v), Infinity);
+  const lastUse = lastUsesOf(program, rootOf);
   const freed = new Map<number, Variable[]>();
   for (const [v, i] of lastUse) if (made.has(v)) freed.set(i, [...(freed.get(i) ?? []), v]);
   let [alive, peak] = [0, 0];
-  program.equations.forEach(({ outputs, params }, i) => {
+  program.equations.forEach((equation, i) => {
+    const { outputs } = equation;
     for (const y of outputs) if (made.has(y)) alive += bytesOf(y, width);
-    const inside = programsIn(params).map((inner) => peakOf(inner, width));
+    const inside = programsIn(equation.params).map((inner) =>
+      peakOf(inner, width, carriesOf(equation, inner)),
+    );
     peak = Math.max(peak, alive + Math.max(0, ...inside));
     for (const v of freed.get(i) ?? []) alive -= bytesOf(v, width);
     // Results that nobody reads.
     for (const y of outputs) if (made.has(y) && !lastUse.has(y)) alive -= bytesOf(y, width);
   });
   return peak;
+}
+
+/** Which values have memory of their own, and in whose memory the others lie. */
+function buffersOf(
+  program: Program,
+  carried: readonly Variable[],
+): { readonly roots: ReadonlyMap<Variable, Variable>; readonly made: ReadonlySet<Variable> } {
+  const roots = new Map<Variable, Variable>();
+  const rootOf = (v: Variable) => roots.get(v) ?? v;
+  const made = new Set<Variable>();
+  const state = new Set(carried);
+  // A value under its names; views keep what they show.
+  const views = new Map<Variable, Variable>();
+  for (const { op, inputs, outputs } of program.equations) {
+    const [x, y] = [inputs[0], outputs[0]];
+    if (VIEWS.has(op.name) && x !== undefined && y !== undefined) views.set(y, views.get(x) ?? x);
+  }
+  const lastUse = lastUsesOf(program, (v) => views.get(v) ?? v);
+  program.equations.forEach((equation, i) => {
+    const { op, inputs, outputs } = equation;
+    const dies = (v: Variable) => {
+      const own = made.has(rootOf(v)) || state.has(rootOf(v));
+      return own && lastUse.get(views.get(v) ?? v) === i;
+    };
+    outputs.forEach((y, k) => {
+      if (VIEWS.has(op.name)) {
+        const [x] = inputs;
+        if (x !== undefined) roots.set(y, rootOf(x));
+        return;
+      }
+      const over = overwritable(equation, k, (v) => state.has(rootOf(v))).find(dies);
+      if (over === undefined) made.add(y);
+      else roots.set(y, rootOf(over));
+    });
+  });
+  return { roots, made };
+}
+
+/** Operands whose memory the k-th result could take. */
+function overwritable(
+  { op, params, inputs }: Equation,
+  k: number,
+  isState: (v: Variable) => boolean,
+): readonly Variable[] {
+  if (op.name === "dynamicUpdateSlice") return inputs.slice(0, 1);
+  if (op.name === "add") return inputs.filter(isState);
+  if ((op as unknown) === scanOp)
+    return rolesOf(inputs, params as ScanParams).carries.slice(k, k + 1);
+  return [];
+}
+
+/** The last equation, by number, that reads a value under any of its names; Infinity for results. */
+function lastUsesOf(
+  { equations, outputs }: Program,
+  rootOf: (v: Variable) => Variable,
+): ReadonlyMap<Variable, number> {
+  const lastUse = new Map<Variable, number>();
+  equations.forEach(({ inputs }, i) => {
+    for (const v of inputs) lastUse.set(rootOf(v), i);
+  });
+  for (const v of outputs) lastUse.set(rootOf(v), Infinity);
+  return lastUse;
+}
+
+/** Inputs of a loop's body that hold its state. */
+function carriesOf({ op, params }: Equation, body: Program): readonly Variable[] {
+  return (op as unknown) === scanOp ? rolesOf(body.inputs, params as ScanParams).carries : [];
 }
 
 function programsIn(params: unknown): Program[] {

@@ -40,6 +40,8 @@ import type { Propagated } from "./propagate.ts";
 import { ruleOf } from "./relations.ts";
 import { reshard, reshardBytes } from "./reshard/reshard.ts";
 import { dimOn, replicatedSharding, type Sharding, sameLayout, shardingOn } from "./sharding.ts";
+import type { WindowedOptions } from "./windowed/options.ts";
+import { windowed } from "./windowed/windowed.ts";
 
 /** A program for each device of a mesh, and how its arguments and results lie. */
 export interface Partitioned {
@@ -54,6 +56,8 @@ export interface PartitionOptions {
   readonly choose?: (question: AssignmentQuestion) => Assignment;
   /** Told what was chosen for every equation. */
   readonly onChoice?: (equation: Equation, assignment: Assignment) => void;
+  /** Which gathers and scatters become loops with the product beside them; by their conditions when absent. */
+  readonly windowed?: WindowedOptions;
 }
 
 /** @param found - shardings of the program's values, and of those in the programs inside */
@@ -65,9 +69,10 @@ export function partition(
   const partitioner = new Partitioner(found, options);
   const inputs = program.inputs.map((v) => found.shardingOf(v));
   const outputs = program.outputs.map((v) => found.shardingOf(v));
+  const local = delaySums(partitioner.partition(program, inputs, outputs));
   return {
     ...{ mesh: found.mesh, inputs, outputs },
-    program: delaySums(partitioner.partition(program, inputs, outputs)),
+    program: windowed(local, found.mesh, options.windowed),
   };
 }
 
