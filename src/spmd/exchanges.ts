@@ -32,7 +32,8 @@ export function exchangesOf(program: Program, times = 1): Exchange[] {
   });
 }
 
-function programsIn(params: unknown): Program[] {
+/** Programs that an op's params hold. */
+export function programsIn(params: unknown): Program[] {
   if (isProgram(params)) return [params];
   if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return [];
   return Object.values(params).flatMap(programsIn);

@@ -1,9 +1,10 @@
 /** @file How much memory a per-device program holds at once, equation by equation. */
 
 import { dtypeFacts } from "../core/dtype.ts";
-import { type Equation, isProgram, type Program, type Variable } from "../core/program.ts";
+import type { Equation, Program, Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 import { rolesOf, type ScanParams, scanOp } from "../ops/control/scan.ts";
+import { programsIn } from "./exchanges.ts";
 
 export interface MemoryUse {
   /** Arguments: weights, optimiser state, batch. */
@@ -23,7 +24,8 @@ function bytesOf(v: Variable, width = 8): number {
 /**
  * Every value is freed after its last use; broadcasts and constants are made where they are read. Results that take the
  * place of arguments (new weights for old ones) count as made on the way. A block is written in place where nobody
- * reads the old value any more, and a loop keeps one copy of what it carries: sums and blocks are written into it.
+ * reads the old value any more, and a loop keeps one copy of what it carries: its sums are written over
+ * a summand, its blocks into what they are blocks of.
  *
  * @param width - bytes of a float that is made on the way, 2 for 16-bit arithmetic; its own when absent. Arguments, the
  * weights among them, keep theirs
@@ -83,7 +85,7 @@ function buffersOf(
         if (x !== undefined) roots.set(y, rootOf(x));
         return;
       }
-      const over = overwritable(equation, k, (v) => state.has(rootOf(v))).find(dies);
+      const over = overwritable(equation, k, state.size > 0).find(dies);
       if (over === undefined) made.add(y);
       else roots.set(y, rootOf(over));
     });
@@ -95,10 +97,10 @@ function buffersOf(
 function overwritable(
   { op, params, inputs }: Equation,
   k: number,
-  isState: (v: Variable) => boolean,
+  inLoop: boolean,
 ): readonly Variable[] {
   if (op.name === "dynamicUpdateSlice") return inputs.slice(0, 1);
-  if (op.name === "add") return inputs.filter(isState);
+  if (op.name === "add") return inLoop ? inputs : [];
   if ((op as unknown) === scanOp)
     return rolesOf(inputs, params as ScanParams).carries.slice(k, k + 1);
   return [];
@@ -120,10 +122,4 @@ function lastUsesOf(
 /** Inputs of a loop's body that hold its state. */
 function carriesOf({ op, params }: Equation, body: Program): readonly Variable[] {
   return (op as unknown) === scanOp ? rolesOf(body.inputs, params as ScanParams).carries : [];
-}
-
-function programsIn(params: unknown): Program[] {
-  if (isProgram(params)) return [params];
-  if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return [];
-  return Object.values(params).flatMap(programsIn);
 }

@@ -11,13 +11,13 @@
 
 import { isCollective } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
-import { type Equation, isProgram, type Program, type Variable } from "../core/program.ts";
+import type { Equation, Program, Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { PermuteParams } from "../ops/collectives.device.ts";
 import { type ScanParams, scanOp } from "../ops/control/scan.ts";
 import type { Device } from "./devices.ts";
-import { type Exchange, exchangeOf } from "./exchanges.ts";
+import { type Exchange, exchangeOf, programsIn } from "./exchanges.ts";
 import type { Mesh } from "./mesh.ts";
 import { ringOf } from "./torus.ts";
 
@@ -103,7 +103,8 @@ export function productSeconds(equation: Equation, device: Device, width = 2): n
   return Math.max(work / (device.flops * shareOf(work, PRODUCT_SHARE)), byMemory);
 }
 
-function memorySeconds(bytes: number, device: Device): number {
+/** Of reading or writing so many bytes. */
+export function memorySeconds(bytes: number, device: Device): number {
   return bytes === 0 ? 0 : bytes / (device.bandwidth * shareOf(bytes, MEMORY_SHARE));
 }
 
@@ -264,6 +265,8 @@ function trafficOf(
     const { kind, bytes: own } = dtypeFacts(v.aval.dtype);
     return sizeOf(v.aval.dims) * (kind === "float" ? Math.min(width, own) : own);
   };
+  // A block is written in place.
+  if (op.name === "dynamicUpdateSlice") return bytes(inputs[1] as Variable);
   const heavy = PRODUCTS.has(op.name);
   const written = outputs.filter((v) => heavy || !onlyFused(readers.get(v) ?? []));
   const read = heavy ? inputs : [];
@@ -288,10 +291,4 @@ function readersOf(program: Program): Map<Variable, Equation[]> {
       readers.set(v, list);
     }
   return readers;
-}
-
-function programsIn(params: unknown): Program[] {
-  if (isProgram(params)) return [params];
-  if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return [];
-  return Object.values(params).flatMap(programsIn);
 }

@@ -20,6 +20,7 @@ import { type Sharding, showSharding } from "../../spmd/sharding.ts";
 import { simulate } from "../../spmd/simulate.ts";
 import type { WindowedOptions } from "../../spmd/windowed/options.ts";
 import { sitesOf } from "../../spmd/windowed/sites.ts";
+import { simplifyAll } from "../../transforms/simplify.ts";
 import { closedProgram } from "../../transforms/trace.ts";
 import { CHOICES, type Draw, drawer, drawMesh, drawSharding } from "./random-case.ts";
 
@@ -107,7 +108,7 @@ export interface WindowedCase {
 /** Draws a contraction, its shardings and the partitioner's choices; padding is NaN. */
 export function windowedCase(seed: number): WindowedCase {
   const own = draw(seed);
-  const before = own.partitioned({ when: "never" }).program;
+  const before = simplifyAll(own.partitioned({ when: "never" }).program);
   const sites = [...sitesOf(before).values()].flat();
   const parted = own.partitioned({ when: "always", bothWays: seed % 2 === 0 });
   const after = parted.program;

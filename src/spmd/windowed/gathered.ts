@@ -13,6 +13,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { add, mul } from "../../ops/arithmetic.ts";
 import { type ContractParams, contract } from "../../ops/contract.ts";
 import { fullLike } from "../../ops/creation.ts";
+import { reshape } from "../../ops/layout.ts";
 import { int32 } from "../place.ts";
 import { blockAt, fitted, withBlock, zeroFrom } from "./blocks.ts";
 import { repeat } from "./repeat.ts";
@@ -64,10 +65,11 @@ export function contractGathered(
   const dims = inOut < 0 ? form.dims : form.dims.with(inOut, room);
   const start = fullLike(aval(form.dtype, dims, form.names), 0);
   // Padding meets zeros of the other operand, and must be finite there.
+  const named = reshape(piece, piece.dims, site.contract.inputs[side]?.aval.names);
   const own =
     inOut < 0 && length < room
-      ? zeroFrom(piece, dim, mul(ring.place, int32(block)), length)
-      : piece;
+      ? zeroFrom(named, dim, mul(ring.place, int32(block)), length)
+      : named;
   const constants = [inOther < 0 ? other : fitted(other, inOther, room), ...starts];
   const result = (bothWays ? roundBothWays : roundOneWay)(ring, constants, start, own, absorb);
   return inOut < 0 ? result : fitted(result, inOut, length);

@@ -4,16 +4,17 @@
  * XLA's test: with `compute` and `comm` the seconds of the product and of the collective, and m how many times longer
  * the same bytes take as permutes between neighbours, a loop of n steps is built unless
  * `max(compute, comm·m) + 2·comm·m/n ≥ compute + comm`. Of the loop, we take the products at the size that they have in
- * it: small ones reach less of a device's peak.
+ * it, small ones reach less of a device's peak, and with what is copied beside them.
  */
 
 import { dtypeFacts } from "../../core/dtype.ts";
 import { type Equation, type Variable, variable } from "../../core/program.ts";
-import { sizeOf } from "../../core/shape.ts";
+import { sameDims, sizeOf } from "../../core/shape.ts";
 import type { ContractParams } from "../../ops/contract.ts";
 import { bytesSent } from "../collective-bytes.ts";
+import type { Device } from "../devices.ts";
 import type { Mesh } from "../mesh.ts";
-import { exchangeSeconds, permuteSeconds, productSeconds } from "../roofline.ts";
+import { exchangeSeconds, memorySeconds, permuteSeconds, productSeconds } from "../roofline.ts";
 import { ringOf } from "../torus.ts";
 import type { withDefaults } from "./options.ts";
 import type { Site } from "./sites.ts";
@@ -80,8 +81,29 @@ function isFaster(
   const hop = permuteSeconds(bytesOf(site.whole) / steps, group, device, width, mesh);
   // Both directions at once carry two pieces in the time of one.
   const permutes = (hop * (steps - 1)) / (bothWays ? 2 : 1);
-  const products = steps * productSeconds(stepOf(site), device, width);
+  const step = stepOf(site);
+  const products =
+    steps * (productSeconds(step, device, width) + copySeconds(site, step, device, width));
   return Math.max(products, permutes) + (2 * permutes) / steps < compute + comm;
+}
+
+/** Of one step, beside its product: blocks of other operands are cut out, a block is put in its place or added. */
+function copySeconds(
+  { contract, ...site }: Site,
+  { inputs, outputs }: Equation,
+  device: Device,
+  width: number,
+): number {
+  const cut = inputs.filter(
+    (v, i) =>
+      !(site.kind === "gather" && i === site.side) &&
+      !sameDims(v.aval.dims, contract.inputs[i]?.aval.dims ?? []),
+  );
+  return [...cut, ...outputs].reduce(
+    (sum, { aval: { dims, dtype } }) =>
+      sum + memorySeconds(sizeOf(dims) * Math.min(width, dtypeFacts(dtype).bytes), device),
+    0,
+  );
 }
 
 /** Bytes that a device sends. */

@@ -8,6 +8,7 @@ import { dimOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../../ops/arithmetic.ts";
 import { type ContractParams, contract } from "../../ops/contract.ts";
+import { reshape } from "../../ops/layout.ts";
 import { blockAt, fitted } from "./blocks.ts";
 import { repeat } from "./repeat.ts";
 import type { Ring } from "./ring.ts";
@@ -37,7 +38,8 @@ export function contractScattered(
     }) as [Tensor, Tensor];
     return contract(x, y, params);
   };
-  return bothWays ? fromBothSides(ring, constants, summand) : fromBehind(ring, constants, summand);
+  const sum = (bothWays ? fromBothSides : fromBehind)(ring, constants, summand);
+  return reshape(sum, sum.dims, site.part.aval.names);
 }
 
 type Summand = (constants: readonly Tensor[], due: Tensor) => Tensor;

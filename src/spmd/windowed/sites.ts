@@ -2,6 +2,7 @@
 
 import type { Groups } from "../../core/collective.ts";
 import type { Equation, Program, Variable } from "../../core/program.ts";
+import { sameDims } from "../../core/shape.ts";
 import { addOp } from "../../ops/arithmetic.ts";
 import { type AlongParams, allGatherOp, reduceScatterOp } from "../../ops/collectives.ts";
 import { contractOp } from "../../ops/contract.ts";
@@ -13,6 +14,7 @@ import {
   type IotaParams,
   iotaOp,
 } from "../../ops/creation.ts";
+import { reshapeOp } from "../../ops/layout.ts";
 import { lessOp, selectOp } from "../../ops/logic.ts";
 import { type PadParams, padOp, type SliceParams, sliceOp } from "../../ops/pieces.ts";
 
@@ -117,16 +119,26 @@ function gatherOf(contract: Equation, side: 0 | 1, links: Links): GatherSite | u
     replaced.push(maker);
     return maker;
   };
+  const throughNames = () => {
+    while (isRename(links.makerOf(v))) {
+      const rename = up(reshapeOp);
+      if (rename === undefined) return;
+      [v] = rename.inputs;
+    }
+  };
+  throughNames();
   while (is(links.makerOf(v), selectOp)) {
     const mask = maskOf(links.makerOf(v), links);
     const select = mask === undefined ? undefined : up(selectOp);
     if (mask === undefined || select === undefined) return undefined;
     masks.unshift(mask);
     v = select.inputs[1];
+    throughNames();
   }
   const used = v;
   const cut = up(sliceOp);
   if (cut !== undefined) v = cut.inputs[0];
+  throughNames();
   const gather = up(allGatherOp);
   const [piece, whole] = [gather?.inputs[0], gather?.outputs[0]];
   if (gather === undefined || piece === undefined || whole === undefined) return undefined;
@@ -134,6 +146,12 @@ function gatherOf(contract: Equation, side: 0 | 1, links: Links): GatherSite | u
   if (cut !== undefined && !isHead(cut, whole, dim)) return undefined;
   const length = used?.aval.dims[dim] ?? 0;
   return { kind: "gather", contract, side, piece, whole, dim, length, masks, groups, replaced };
+}
+
+/** Whether an equation only gives axes other names. */
+function isRename(equation: Equation | undefined): boolean {
+  const [x, y] = [equation?.inputs[0], equation?.outputs[0]];
+  return is(equation, reshapeOp) && sameDims(x?.aval.dims ?? [], y?.aval.dims ?? []);
 }
 
 /** Whether a slice keeps the first elements along one dimension, and all of the others. */
@@ -164,7 +182,11 @@ function maskOf(select: Equation | undefined, links: Links): Mask | undefined {
 function scatterOf(contract: Equation, links: Links): ScatterSite | undefined {
   let [whole] = contract.outputs;
   const replaced: Equation[] = [];
-  const padding = links.onlyReaderOf(whole);
+  let padding = links.onlyReaderOf(whole);
+  while (padding !== undefined && isRename(padding)) {
+    replaced.push(padding);
+    padding = links.onlyReaderOf(padding.outputs[0]);
+  }
   const scatter = is(padding, padOp) ? links.onlyReaderOf(padding.outputs[0]) : padding;
   if (!is(scatter, reduceScatterOp)) return undefined;
   const { axis: dim, groups } = scatter.params as AlongParams;

@@ -17,6 +17,8 @@ import {
   withoutDeadCode,
 } from "../../core/program.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { simplifyAll } from "../../transforms/simplify.ts";
+import { programsIn } from "../exchanges.ts";
 import { type Mesh, partsOfGroups } from "../mesh.ts";
 import { deviceAlong } from "../place.ts";
 import { contractGathered } from "./gathered.ts";
@@ -34,17 +36,41 @@ import { type Site, sitesOf } from "./sites.ts";
  */
 export function windowed(program: Program, mesh: Mesh, options: WindowedOptions = {}): Program {
   const settings = withDefaults(options);
-  if (settings.when === "never") return program;
+  if (!wantsLoops(program, mesh, settings)) return program;
+  // What is gathered twice has two readers, which shows only where both gathers are known as one.
+  return withLoops(simplifyAll(program), mesh, settings);
+}
+
+type Settings = ReturnType<typeof withDefaults>;
+
+function wantsLoops(program: Program, mesh: Mesh, settings: Settings): boolean {
+  if (settings.when === "never") return false;
+  return (
+    loopsOf(program, mesh, settings).size > 0 ||
+    program.equations.some(({ params }) =>
+      programsIn(params).some((inner) => wantsLoops(inner, mesh, settings)),
+    )
+  );
+}
+
+/** The loops of one program by the contraction that they compute. */
+function loopsOf(
+  program: Program,
+  mesh: Mesh,
+  settings: Settings,
+): ReadonlyMap<Equation, Loop<Site>> {
   const loops = new Map<Equation, Loop<Site>>();
-  const replaced = new Set<Equation>();
   for (const [contract, sites] of sitesOf(program)) {
     const known = sites.filter(({ groups }) => partsOfGroups(groups) !== undefined);
     const loop = chosenSite(known, mesh, settings);
-    if (loop === undefined) continue;
-    loops.set(contract, loop);
-    for (const equation of loop.site.replaced) replaced.add(equation);
+    if (loop !== undefined) loops.set(contract, loop);
   }
+  return loops;
+}
 
+function withLoops(program: Program, mesh: Mesh, settings: Settings): Program {
+  const loops = loopsOf(program, mesh, settings);
+  const replaced = new Set([...loops.values()].flatMap(({ site }) => site.replaced));
   const builder = new Builder(program.name);
   const values = new Map<Variable, Tensor>();
   const places = new Map<Groups, Tensor>();
@@ -87,7 +113,7 @@ export function windowed(program: Program, mesh: Mesh, options: WindowedOptions 
         });
         continue;
       }
-      const params = mapPrograms(equation.params, (inner) => windowed(inner, mesh, options));
+      const params = mapPrograms(equation.params, (inner) => withLoops(inner, mesh, settings));
       const results = replay({ ...equation, params }, equation.inputs.map(held));
       equation.outputs.forEach((v, i) => {
         values.set(v, results[i] as Tensor);
