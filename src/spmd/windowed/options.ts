@@ -9,7 +9,7 @@ export interface WindowedOptions {
   readonly when?: WindowedChoice;
   /**
    * Bytes that the gathered operand, or the result before it is scattered, takes on a device at least; 256 MiB when
-   * absent, XLA's `threshold_for_windowed_einsum_mib`. XLA counts the whole value over all devices.
+   * absent, as XLA's `threshold_for_windowed_einsum_mib`.
    */
   readonly threshold?: number;
   /** Steps of a loop at most, as many as devices talk; 32 when absent, as in XLA. */

@@ -3,8 +3,8 @@
  * becomes a loop in which pieces travel while others are multiplied. As many bytes are sent, most of them while
  * devices compute, and nobody holds the gathered operand, or the result that is scattered, whole.
  *
- * After GSPMD (arXiv 2105.04663, section 4.4), and Wang et al., Overlap Communication with Dependent Computation via
- * Decomposition (ASPLOS 2023).
+ * After GSPMD's looped einsum (arXiv 2105.04663), and Wang et al., Overlap Communication with Dependent Computation via
+ * Decomposition in Large Deep Learning Models (ASPLOS 2023).
  */
 
 import { Builder, onBehalfOf, replay, writing } from "../../core/builder.ts";
