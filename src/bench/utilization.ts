@@ -49,7 +49,9 @@ export async function predictUtilization(row: UtilizationRow): Promise<Utilizati
   const model = await openPreset(row.preset, { batch: row.batch });
   const { program: whole, state } = traceStep(model);
   const seeds = seedsOf(mesh, whole, { rules: finalisedRules(mesh) });
-  const program = simplifyAll(partition(whole, propagate(mesh, whole, seeds)).program);
+  const program = simplifyAll(
+    partition(whole, propagate(mesh, whole, seeds), { windowed: { device } }).program,
+  );
   const step = stepTime(program, device, { mesh });
   const devices = deviceCount(mesh);
   const hidden = stepTime(program, device, { mesh, overlap: true });

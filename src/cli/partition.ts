@@ -14,6 +14,7 @@ import { stepTime } from "../spmd/roofline.ts";
 import { showSharding } from "../spmd/sharding.ts";
 import { type AxisTotal, type Lying, largestValues, totalsByAxis } from "../spmd/summary.ts";
 import { type PartitionWarning, showWarning } from "../spmd/warnings.ts";
+import { WINDOWED_CHOICES } from "../spmd/windowed/options.ts";
 import { openTraceable } from "../train/families.ts";
 import { traceStep } from "../train/memory.ts";
 import { simplifyAll } from "../transforms/simplify.ts";
@@ -44,6 +45,12 @@ export const command: Command = defineCommand({
       default: "tpu-v3",
       help: "what the devices are, for the time",
     },
+    windowed: {
+      type: "choice",
+      choices: WINDOWED_CHOICES,
+      default: "auto",
+      help: "collectives as loops beside products: where it pays, wherever it can be done, nowhere",
+    },
     batch: { type: "int", default: undefined, min: 1, help: "sequences of a step" },
     length: { type: "int", default: undefined, min: 2, unit: "tokens", help: "of a sequence" },
     strict: {
@@ -71,7 +78,7 @@ export const command: Command = defineCommand({
     const found = propagate(mesh, whole, seedsOf(mesh, whole, { rules }));
     const warnings: PartitionWarning[] = [];
     const parted = partition(whole, found, {
-      strict,
+      ...{ strict, windowed: { when: options.windowed, device } },
       onWarning: (warning) => warnings.push(warning),
     });
     const seconds = (performance.now() - started) / 1000;

@@ -32,15 +32,17 @@ export function exchangesOf(program: Program, times = 1): Exchange[] {
   });
 }
 
-function programsIn(params: unknown): Program[] {
+/** Programs that an op's params hold. */
+export function programsIn(params: unknown): Program[] {
   if (isProgram(params)) return [params];
   if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return [];
   return Object.values(params).flatMap(programsIn);
 }
 
-function exchangeOf(
+/** What one equation sends; undefined where it is no collective, or devices stand alone in it. */
+export function exchangeOf(
   { op, params, inputs, outputs, source }: Equation,
-  times: number,
+  times = 1,
 ): Exchange | undefined {
   const kind = op.name;
   if (!isCollectiveKind(kind)) return undefined;

@@ -1,8 +1,10 @@
 /** @file How much memory a per-device program holds at once, equation by equation. */
 
 import { dtypeFacts } from "../core/dtype.ts";
-import { type Equation, isProgram, type Program, type Variable } from "../core/program.ts";
+import type { Equation, Program, Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
+import { rolesOf, type ScanParams, scanOp } from "../ops/control/scan.ts";
+import { programsIn } from "./exchanges.ts";
 
 export interface MemoryUse {
   /** Arguments: weights, optimiser state, batch. */
@@ -29,7 +31,11 @@ export interface MemoryOptions {
   readonly donated?: number;
 }
 
-/** Every value is freed after its last use; broadcasts and constants are made where they are read. */
+/**
+ * Every value is freed after its last use; broadcasts and constants are made where they are read. A block is written in
+ * place where nobody reads the old value any more, and a loop keeps one copy of what it carries: its sums are written
+ * over a summand, its blocks into what they are blocks of.
+ */
 export function memoryUse(
   program: Program,
   { width = 8, donated = 0 }: MemoryOptions = {},
@@ -38,23 +44,20 @@ export function memoryUse(
   return { inputs, peak: peakOf(program, width, new Set(program.inputs.slice(0, donated))) };
 }
 
-/** @param given - arguments whose place is free after their last use */
-function peakOf(program: Program, width: number, given: ReadonlySet<Variable>): number {
-  const roots = new Map<Variable, Variable>();
+/**
+ * @param given - arguments whose place is free after their last use
+ * @param carried - inputs that may be overwritten: the state of a loop
+ */
+function peakOf(
+  program: Program,
+  width: number,
+  given: ReadonlySet<Variable>,
+  carried: readonly Variable[] = [],
+): number {
+  const { roots, made } = buffersOf(program, carried);
   const rootOf = (v: Variable) => roots.get(v) ?? v;
-  const lastUse = new Map<Variable, number>();
-  const made = new Set<Variable>();
-  program.equations.forEach(({ op, inputs, outputs }, i) => {
-    const [x] = inputs;
-    for (const v of inputs) lastUse.set(rootOf(v), i);
-    for (const y of outputs) {
-      if (VIEWS.has(op.name)) {
-        if (x !== undefined) roots.set(y, rootOf(x));
-      } else made.add(y);
-    }
-  });
+  const lastUse = lastUsesOf(program, rootOf);
   const results = new Set(program.outputs.map(rootOf));
-  for (const v of results) lastUse.set(v, Infinity);
   const sizeOfPlace = (v: Variable) =>
     given.has(v) || results.has(v) ? bytesOf(v) : bytesOf(v, width);
   const freed = new Map<number, Variable[]>();
@@ -73,7 +76,9 @@ function peakOf(program: Program, width: number, given: ReadonlySet<Variable>): 
       over.reduce((sum, v) => sum + sizeOfPlace(v), 0),
       places.reduce((sum, y) => sum + sizeOfPlace(y), 0),
     );
-    const inside = programsIn(params).map((inner) => peakOf(inner, width, new Set()));
+    const inside = programsIn(params).map((inner) =>
+      peakOf(inner, width, new Set(), carriesOf(equation, inner)),
+    );
     peak = Math.max(peak, alive - reused + Math.max(0, ...inside));
     alive -= after;
     // Results that nobody reads.
@@ -92,8 +97,69 @@ function isElementwise({ op, inputs, outputs, params }: Equation): boolean {
   return [...rule.operands, ...rule.results].every((axes) => String(axes) === first);
 }
 
-function programsIn(params: unknown): Program[] {
-  if (isProgram(params)) return [params];
-  if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return [];
-  return Object.values(params).flatMap(programsIn);
+/** Which values have memory of their own, and in whose memory the others lie. */
+function buffersOf(
+  program: Program,
+  carried: readonly Variable[],
+): { readonly roots: ReadonlyMap<Variable, Variable>; readonly made: ReadonlySet<Variable> } {
+  const roots = new Map<Variable, Variable>();
+  const rootOf = (v: Variable) => roots.get(v) ?? v;
+  const made = new Set<Variable>();
+  const state = new Set(carried);
+  // A value under its names; views keep what they show.
+  const views = new Map<Variable, Variable>();
+  for (const { op, inputs, outputs } of program.equations) {
+    const [x, y] = [inputs[0], outputs[0]];
+    if (VIEWS.has(op.name) && x !== undefined && y !== undefined) views.set(y, views.get(x) ?? x);
+  }
+  const lastUse = lastUsesOf(program, (v) => views.get(v) ?? v);
+  program.equations.forEach((equation, i) => {
+    const { op, inputs, outputs } = equation;
+    const dies = (v: Variable) => {
+      const own = made.has(rootOf(v)) || state.has(rootOf(v));
+      return own && lastUse.get(views.get(v) ?? v) === i;
+    };
+    outputs.forEach((y, k) => {
+      if (VIEWS.has(op.name)) {
+        const [x] = inputs;
+        if (x !== undefined) roots.set(y, rootOf(x));
+        return;
+      }
+      const over = overwritable(equation, k, state.size > 0).find(dies);
+      if (over === undefined) made.add(y);
+      else roots.set(y, rootOf(over));
+    });
+  });
+  return { roots, made };
+}
+
+/** Operands whose memory the k-th result could take. */
+function overwritable(
+  { op, params, inputs }: Equation,
+  k: number,
+  inLoop: boolean,
+): readonly Variable[] {
+  if (op.name === "dynamicUpdateSlice") return inputs.slice(0, 1);
+  if (op.name === "add") return inLoop ? inputs : [];
+  if ((op as unknown) === scanOp)
+    return rolesOf(inputs, params as ScanParams).carries.slice(k, k + 1);
+  return [];
+}
+
+/** The last equation, by number, that reads a value under any of its names; Infinity for results. */
+function lastUsesOf(
+  { equations, outputs }: Program,
+  rootOf: (v: Variable) => Variable,
+): ReadonlyMap<Variable, number> {
+  const lastUse = new Map<Variable, number>();
+  equations.forEach(({ inputs }, i) => {
+    for (const v of inputs) lastUse.set(rootOf(v), i);
+  });
+  for (const v of outputs) lastUse.set(rootOf(v), Infinity);
+  return lastUse;
+}
+
+/** Inputs of a loop's body that hold its state. */
+function carriesOf({ op, params }: Equation, body: Program): readonly Variable[] {
+  return (op as unknown) === scanOp ? rolesOf(body.inputs, params as ScanParams).carries : [];
 }

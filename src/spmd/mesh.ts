@@ -101,6 +101,7 @@ export function sizeOfParts(parts: readonly AxisPart[]): number {
 }
 
 const known = new WeakMap<Mesh, Map<string, Groups>>();
+const partsByGroups = new WeakMap<Groups, readonly AxisPart[]>();
 
 /**
  * The groups of devices that differ only along the parts, each in the order of the parts, the first one major. The
@@ -112,7 +113,13 @@ export function groupsAlong(mesh: Mesh, parts: readonly AxisPart[]): Groups {
   const key = parts.map((part) => showPart(part)).join("+");
   const found = cache.get(key) ?? listGroups(mesh, parts);
   cache.set(key, found);
+  partsByGroups.set(found, parts);
   return found;
+}
+
+/** The parts that a list of `groupsAlong` runs along; undefined for a list from elsewhere. */
+export function partsOfGroups(groups: Groups): readonly AxisPart[] | undefined {
+  return partsByGroups.get(groups);
 }
 
 function listGroups(mesh: Mesh, parts: readonly AxisPart[]): Groups {

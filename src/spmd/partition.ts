@@ -47,6 +47,8 @@ import { ruleOf } from "./relations.ts";
 import { reshard, reshardBytes } from "./reshard/reshard.ts";
 import { dimOn, replicatedSharding, type Sharding, sameLayout, shardingOn } from "./sharding.ts";
 import { type PartitionWarning, refuseWarnings, warningOf } from "./warnings.ts";
+import type { WindowedOptions } from "./windowed/options.ts";
+import { windowed } from "./windowed/windowed.ts";
 
 /** A program for each device of a mesh, and how its arguments and results lie. */
 export interface Partitioned {
@@ -67,6 +69,8 @@ export interface PartitionOptions {
   readonly onWarning?: (warning: PartitionWarning) => void;
   /** Whether such a move is an error; false when absent. */
   readonly strict?: boolean;
+  /** Which gathers and scatters become loops with the product beside them; by their conditions when absent. */
+  readonly windowed?: WindowedOptions;
 }
 
 /**
@@ -88,7 +92,10 @@ export function partition(
   const outputs = program.outputs.map((v, i) => options.outputs?.[i] ?? found.shardingOf(v));
   const local = partitioner.partition(program, inputs, outputs);
   if (options.strict === true) refuseWarnings(found.mesh, warnings);
-  return { mesh: found.mesh, inputs, outputs, program: delaySums(local) };
+  return {
+    ...{ mesh: found.mesh, inputs, outputs },
+    program: windowed(delaySums(local), found.mesh, options.windowed),
+  };
 }
 
 /** A piece of a value, and how the pieces lie. */

@@ -1,6 +1,7 @@
 /**
  * @file How long a per-device program takes by a roofline: every op as long as its arithmetic or its memory traffic,
- * whichever is longer; exchanges by their bytes over the links, one after the other. Nothing is hidden behind anything,
+ * whichever is longer; exchanges by their bytes over the links, one after the other. Permutes go on in the background
+ * until somebody reads what they bring, so that a windowed product hides them; nothing else is hidden behind anything,
  * unless overlap is asked for.
  *
  * Shares of the peaks that are reached are those of calculon's system files: matrix products by their work per call,
@@ -10,12 +11,13 @@
 
 import { isCollective } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
-import { type Equation, isProgram, type Program, type Variable } from "../core/program.ts";
+import type { Equation, Program, Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
+import type { PermuteParams } from "../ops/collectives.device.ts";
 import { type ScanParams, scanOp } from "../ops/control/scan.ts";
 import type { Device } from "./devices.ts";
-import { type Exchange, exchangesOf } from "./exchanges.ts";
+import { type Exchange, exchangeOf, programsIn } from "./exchanges.ts";
 import type { Mesh } from "./mesh.ts";
 import { ringOf } from "./torus.ts";
 
@@ -25,7 +27,10 @@ export interface StepTime {
   /** Seconds. */
   readonly products: number;
   readonly memory: number;
+  /** While at least one is under way. */
   readonly exchanges: number;
+  /** Of the exchanges, while nothing is computed. */
+  readonly exposed: number;
   readonly total: number;
 }
 
@@ -59,59 +64,163 @@ export function stepTime(
   device: Device,
   { width = 2, mesh, overlap = false }: RooflineOptions = {},
 ): StepTime {
-  const own = computation(program, device, width, 1);
-  const exchanges = exchangesOf(program).reduce(
-    (sum, each) => sum + each.times * exchangeSeconds(each, device, width, mesh),
-    0,
-  );
-  const shown = overlap ? Math.max(0, exchanges - own.products) : exchanges;
-  return { ...own, exchanges, total: own.products + own.memory + shown };
+  const clock = new Clock({ device, width, mesh });
+  const time = clock.timeOf(program);
+  const { flops, products, memory, exchanges, exposed } = time;
+  const shown = overlap ? Math.min(exposed, Math.max(0, exchanges - products)) : exposed;
+  return { flops, products, memory, exchanges, exposed, total: products + memory + shown };
 }
 
 /** Bytes over the ring, and a latency for each hop. */
 export function exchangeSeconds(
-  { kind, bytes, group }: Exchange,
+  { kind, bytes, group }: Pick<Exchange, "kind" | "bytes" | "group">,
   device: Device,
   width = 2,
   mesh?: Mesh,
 ): number {
+  if (kind === "collectivePermute") return permuteSeconds(bytes, group, device, width, mesh);
   const { rate, hops } = ringOf(device, group, mesh);
-  const steps = kind === "collectivePermute" ? 1 : (kind === "allReduce" ? 2 : 1) * hops;
+  const steps = (kind === "allReduce" ? 2 : 1) * hops;
   return (bytes * (width / 4)) / (rate * LINK_SHARE) + steps * device.latency;
 }
 
-function computation(
-  program: Program,
+/** One hop: of a ring's two ways, a permute takes one. */
+export function permuteSeconds(
+  bytes: number,
+  group: readonly number[],
   device: Device,
-  width: number,
-  times: number,
-): Pick<StepTime, "flops" | "products" | "memory"> {
-  let [flops, products, memory] = [0, 0, 0];
-  const readers = readersOf(program);
-  for (const equation of program.equations) {
-    if (isCollective(equation.op)) continue;
-    const inner = programsIn(equation.params);
-    if (inner.length > 0) {
-      const steps =
-        (equation.op as unknown) === scanOp ? (equation.params as ScanParams).length : 1;
-      for (const held of inner) {
-        const own = computation(held, device, width, times * steps);
-        flops += own.flops;
-        products += own.products;
-        memory += own.memory;
-      }
-      continue;
-    }
-    const work = productFlops(equation);
-    const bytes = trafficOf(equation, readers, width);
-    const byMemory = bytes === 0 ? 0 : bytes / (device.bandwidth * shareOf(bytes, MEMORY_SHARE));
-    if (work > 0) {
-      const byWork = work / (device.flops * shareOf(work, PRODUCT_SHARE));
-      flops += times * work;
-      products += times * Math.max(byWork, byMemory);
-    } else memory += times * byMemory;
+  width = 2,
+  mesh?: Mesh,
+): number {
+  const { oneWay } = ringOf(device, group, mesh);
+  return (bytes * (width / 4)) / (oneWay * LINK_SHARE) + device.latency;
+}
+
+/** Of a product or a convolution, by itself. */
+export function productSeconds(equation: Equation, device: Device, width = 2): number {
+  const work = productFlops(equation);
+  const byMemory = memorySeconds(trafficOf(equation, new Map(), width), device);
+  return Math.max(work / (device.flops * shareOf(work, PRODUCT_SHARE)), byMemory);
+}
+
+/** Of reading or writing so many bytes. */
+export function memorySeconds(bytes: number, device: Device): number {
+  return bytes === 0 ? 0 : bytes / (device.bandwidth * shareOf(bytes, MEMORY_SHARE));
+}
+
+/** Of a program, run once. */
+type Lapse = Omit<StepTime, "total">;
+
+/**
+ * Runs a program in its order. A permute is sent when it is reached and needs nothing of the device; the first that
+ * reads what it brings waits for it. Other exchanges stop everything.
+ */
+class Clock {
+  readonly #device: Device;
+  readonly #width: number;
+  readonly #mesh: Mesh | undefined;
+
+  constructor({
+    device,
+    width,
+    mesh,
+  }: {
+    readonly device: Device;
+    readonly width: number;
+    readonly mesh: Mesh | undefined;
+  }) {
+    this.#device = device;
+    this.#width = width;
+    this.#mesh = mesh;
   }
-  return { flops, products, memory };
+
+  timeOf(program: Program): Lapse {
+    let [flops, products, memory, exchanges, now, exposed] = [0, 0, 0, 0, 0, 0];
+    const readers = readersOf(program);
+    const links = new Links();
+    const arrivals = new Map<Variable, number>();
+    const waitUntil = (time: number) => {
+      exposed += Math.max(0, time - now);
+      now = Math.max(now, time);
+    };
+    for (const equation of program.equations) {
+      const { op, inputs, outputs } = equation;
+      const ready = inputs.reduce((last, v) => Math.max(last, arrivals.get(v) ?? 0), 0);
+      if (isCollective(op)) {
+        const exchange = exchangeOf(equation);
+        if (exchange === undefined) continue;
+        const seconds = exchangeSeconds(exchange, this.#device, this.#width, this.#mesh);
+        if (exchange.kind === "collectivePermute") {
+          const { bothWays } = ringOf(this.#device, exchange.group, this.#mesh);
+          const way = bothWays && isBackwards(equation.params as PermuteParams) ? "back" : "on";
+          const sent = links.send(way, Math.max(now, ready), seconds);
+          exchanges += sent.busy;
+          for (const v of outputs) arrivals.set(v, sent.end);
+        } else {
+          waitUntil(Math.max(ready, links.free));
+          exchanges += seconds;
+          waitUntil(now + seconds);
+        }
+        continue;
+      }
+      // A new name for what is still on its way.
+      if (FREE.has(op.name)) {
+        if (ready > now) for (const v of outputs) arrivals.set(v, ready);
+        continue;
+      }
+      waitUntil(ready);
+      const inner = programsIn(equation.params);
+      for (const held of inner) {
+        const steps = (op as unknown) === scanOp ? (equation.params as ScanParams).length : 1;
+        const own = this.timeOf(held);
+        flops += steps * own.flops;
+        products += steps * own.products;
+        memory += steps * own.memory;
+        exchanges += steps * own.exchanges;
+        exposed += steps * own.exposed;
+        now += steps * (own.products + own.memory + own.exposed);
+      }
+      if (inner.length > 0) continue;
+      const work = productFlops(equation);
+      if (work > 0) {
+        const seconds = productSeconds(equation, this.#device, this.#width);
+        flops += work;
+        products += seconds;
+        now += seconds;
+      } else {
+        const seconds = memorySeconds(trafficOf(equation, readers, this.#width), this.#device);
+        memory += seconds;
+        now += seconds;
+      }
+    }
+    waitUntil(links.free);
+    return { flops, products, memory, exchanges, exposed };
+  }
+}
+
+/** The links of a device, one way round and the other. */
+class Links {
+  readonly #free = { on: 0, back: 0 };
+
+  /** When the last byte has arrived. */
+  get free(): number {
+    return Math.max(this.#free.on, this.#free.back);
+  }
+
+  /** @returns when all has arrived, and for how long no other link was busy */
+  send(way: "on" | "back", from: number, seconds: number): { end: number; busy: number } {
+    const start = Math.max(from, this.#free[way]);
+    const end = start + seconds;
+    const busy = Math.max(0, end - Math.max(start, this.free));
+    this.#free[way] = end;
+    return { end, busy };
+  }
+}
+
+/** Whether most devices send to one before them. */
+function isBackwards({ pairs }: PermuteParams): boolean {
+  const before = pairs.filter(([from, to]) => to < from).length;
+  return 2 * before > pairs.length;
 }
 
 function shareOf(amount: number, table: readonly (readonly [number, number])[]): number {
@@ -156,6 +265,8 @@ function trafficOf(
     const { kind, bytes: own } = dtypeFacts(v.aval.dtype);
     return sizeOf(v.aval.dims) * (kind === "float" ? Math.min(width, own) : own);
   };
+  // A block is written in place.
+  if (op.name === "dynamicUpdateSlice") return bytes(inputs[1] as Variable);
   const heavy = PRODUCTS.has(op.name);
   const written = outputs.filter((v) => heavy || !onlyFused(readers.get(v) ?? []));
   const read = heavy ? inputs : [];
@@ -180,10 +291,4 @@ function readersOf(program: Program): Map<Variable, Equation[]> {
       readers.set(v, list);
     }
   return readers;
-}
-
-function programsIn(params: unknown): Program[] {
-  if (isProgram(params)) return [params];
-  if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return [];
-  return Object.values(params).flatMap(programsIn);
 }

@@ -73,25 +73,25 @@ describe("rings", () => {
   test("cores of a chip share its links, unless the stream passes through both", () => {
     const mesh = makeMesh({ x: 8, y: 16 });
     // Open axes: one stream a link. Steps: 7 between chips; those, and one inside the chip.
-    expect(ringOf(v3, groupOf(mesh, "x"), mesh)).toEqual({ rate: 50e9, hops: 7 });
-    expect(ringOf(v3, groupOf(mesh, "y"), mesh)).toEqual({ rate: 100e9, hops: 8 });
+    expect(ringOf(v3, groupOf(mesh, "x"), mesh)).toMatchObject({ rate: 50e9, hops: 7 });
+    expect(ringOf(v3, groupOf(mesh, "y"), mesh)).toMatchObject({ rate: 100e9, hops: 8 });
   });
 
   test("closed axes carry two streams, several axes the sum", () => {
     const pod = makeMesh({ x: 32, y: 64 });
-    expect(ringOf(v3, groupOf(pod, "x"), pod)).toEqual({ rate: 100e9, hops: 31 });
-    expect(ringOf(v3, groupOf(pod, "y"), pod)).toEqual({ rate: 200e9, hops: 32 });
+    expect(ringOf(v3, groupOf(pod, "x"), pod)).toMatchObject({ rate: 100e9, hops: 31 });
+    expect(ringOf(v3, groupOf(pod, "y"), pod)).toMatchObject({ rate: 200e9, hops: 32 });
     const e = deviceNamed("tpu-v5e");
     const flat = makeMesh({ data: 256 });
-    expect(ringOf(e, groupOf(flat, "data"), flat)).toEqual({ rate: 4 * 45e9, hops: 30 });
+    expect(ringOf(e, groupOf(flat, "data"), flat)).toMatchObject({ rate: 4 * 45e9, hops: 30 });
   });
 
   test("behind a switch, and without a mesh", () => {
     const mesh = makeMesh({ data: 8 });
-    expect(ringOf(deviceNamed("h100"), groupOf(mesh, "data"), mesh)).toEqual({
+    expect(ringOf(deviceNamed("h100"), groupOf(mesh, "data"), mesh)).toMatchObject({
       ...{ rate: 450e9, hops: 7 },
     });
-    expect(ringOf(v3, [0, 1, 2, 3])).toEqual({ rate: 50e9, hops: 3 });
+    expect(ringOf(v3, [0, 1, 2, 3])).toMatchObject({ rate: 50e9, hops: 3 });
   });
 });
 

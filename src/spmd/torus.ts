@@ -103,6 +103,10 @@ export interface Ring {
   readonly rate: number;
   /** Steps until all have heard of all: one ring after the other along the axes of the torus. */
   readonly hops: number;
+  /** Bytes per second of what every member sends to the next one only. */
+  readonly oneWay: number;
+  /** Whether the members before and after are reached by different links, or both ways of one ring. */
+  readonly bothWays: boolean;
 }
 
 /** @param mesh - without one, or where it does not fit the torus, the group lies along one open axis */
@@ -112,10 +116,13 @@ export function ringOf(
   mesh?: Mesh,
 ): Ring {
   const { link, torus } = device;
-  const alone = { rate: link, hops: group.length - 1 };
+  const alone = { rate: link, oneWay: link, hops: group.length - 1, bothWays: false };
   if (torus === null) return alone;
   const layout = mesh === undefined ? undefined : layoutOf(mesh, torus);
-  if (mesh === undefined || layout === undefined) return { ...alone, rate: link / torus.cores };
+  if (mesh === undefined || layout === undefined) {
+    const rate = link / torus.cores;
+    return { ...alone, rate, oneWay: rate };
+  }
   const ways = axesOfGroup(mesh, group).flatMap((name) => layout.get(name) ?? []);
   const links = ways.reduce((sum, { kind }) => sum + LINKS[kind], 0);
   const shared = ways.some(({ kind }) => kind === "cores") ? 1 : torus.cores;
@@ -123,6 +130,8 @@ export function ringOf(
     // Within one chip, no slower than to the next.
     rate: (link * Math.max(1, links)) / shared,
     hops: ways.reduce((sum, { size }) => sum + size - 1, 0),
+    oneWay: link / shared,
+    bothWays: ways.some(({ kind }) => kind === "closed"),
   };
 }
 

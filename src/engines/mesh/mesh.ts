@@ -10,6 +10,7 @@ import { deviceCount, type Mesh, showMesh } from "../../spmd/mesh.ts";
 import { type Partitioned, partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
 import { shardingOn } from "../../spmd/sharding.ts";
+import type { WindowedOptions } from "../../spmd/windowed/options.ts";
 import { simplifyAll } from "../../transforms/simplify.ts";
 import type { CompileOptions, Engine, Executable } from "../engine.ts";
 import { MeshProgram } from "./mesh-program.ts";
@@ -21,6 +22,8 @@ export interface MeshEngineOptions {
   readonly mesh: Mesh;
   /** Axis words of arguments and results, and the mesh axes that split them. */
   readonly rules: AxisRules;
+  /** Loops of products and permutes; none when absent: in one process they hide nothing. */
+  readonly windowed?: WindowedOptions;
   /** Told of every program that was partitioned. */
   readonly onPartitioned?: (partitioned: Partitioned) => void;
 }
@@ -30,14 +33,14 @@ export interface MeshEngineOptions {
  * @throws ShardingError for a rule with an axis that the mesh lacks
  */
 export function createMeshEngine(inner: Engine, options: MeshEngineOptions): Engine {
-  const { mesh, rules, onPartitioned } = options;
+  const { mesh, rules, windowed = { when: "never" }, onPartitioned } = options;
   checkRules(mesh, rules);
   return {
     name: `${inner.name} on ${showMesh(mesh)}`,
     async compile(traced: Program, { constants, threads }: CompileOptions): Promise<Executable> {
       const whole = simplifyAll(traced);
       const found = propagate(mesh, whole, seedsOf(mesh, whole, { rules }));
-      const parted = partition(whole, found);
+      const parted = partition(whole, found, { windowed });
       const program = simplifyAll(parted.program);
       onPartitioned?.({ ...parted, program });
       const local = await MeshProgram.compile(program, inner, threads);

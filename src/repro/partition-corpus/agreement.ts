@@ -19,7 +19,7 @@ import { printStablehlo } from "../../engines/xla/stablehlo.ts";
 import { seedsOf } from "../../spmd/annotations.ts";
 import { type ExchangeTotal, exchangesOf, totalsOf } from "../../spmd/exchanges.ts";
 import { deviceCount, parseMesh } from "../../spmd/mesh.ts";
-import { type Partitioned, partition } from "../../spmd/partition.ts";
+import { type Partitioned, type PartitionOptions, partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
 import { parseSharding } from "../../spmd/sharding.ts";
 import { cut, join, simulate } from "../../spmd/simulate.ts";
@@ -40,13 +40,13 @@ export interface Prepared {
   readonly values: readonly NdArray[];
 }
 
-export function prepare(one: PartitionCase): Prepared {
+export function prepare(one: PartitionCase, options: PartitionOptions = {}): Prepared {
   const mesh = parseMesh(one.mesh);
   const program = simplify(one.program());
   const inputs = one.arguments.map(({ sharding }) => parseSharding(mesh, sharding));
   const outputs = one.results.map((text) => parseSharding(mesh, text));
   const found = propagate(mesh, program, seedsOf(mesh, program, { inputs, outputs }));
-  const parted = partition(program, found, { outputs });
+  const parted = partition(program, found, { ...options, outputs });
   return {
     program,
     parted: { ...parted, program: verify(simplify(parted.program), one.name) },
