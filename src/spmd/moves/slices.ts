@@ -1,4 +1,4 @@
-/** @file Slice, pad, reverse, concatenate and split along split dimensions: elements go where they have to be. */
+/** @file Slice, pad, reverse, roll, concatenate and split along split dimensions: elements go where they have to be. */
 
 import type { Tensor } from "../../core/tensor.ts";
 import { reverse } from "../../ops/layout.ts";
@@ -10,7 +10,8 @@ import {
   type SplitParams,
   slice,
 } from "../../ops/pieces.ts";
-import { concatenateSplit, partsSplit, reverseSplit } from "../halo/reorder-split.ts";
+import type { RollParams } from "../../ops/roll.ts";
+import { concatenateSplit, partsSplit, reverseSplit, rollSplit } from "../halo/reorder-split.ts";
 import { padSplit, sliceSplit } from "../halo/slice-split.ts";
 import { type MoveRule, moveRule, splitDims, splitOperand } from "./move-rule.ts";
 
@@ -65,6 +66,12 @@ export const reverseMoves: MoveRule = moveRule((question) => {
   const [x] = question.operands as readonly [Tensor];
   const turned = own.length === 0 ? x : reverse(x, own);
   return [splits.reduce((y, split) => reverseSplit(question.mesh, y, split), turned)];
+});
+
+export const rollMoves: MoveRule = moveRule((question) => {
+  const { shift } = question.equation.params as RollParams;
+  const [x] = question.operands as readonly [Tensor];
+  return [rollSplit(question.mesh, x, splitOperand(question), shift)];
 });
 
 export const concatenateMoves: MoveRule = moveRule((question) => {
