@@ -20,14 +20,14 @@ import {
   and,
   arange,
   customJvp,
+  div,
   equal,
-  floorDiv,
   greaterEqual,
   laid,
   less,
   maximum,
-  mod,
   or,
+  rem,
   roll,
   scan,
   slice,
@@ -81,7 +81,7 @@ export function pipeline<P, X>(
 
   const step = ({ state, delay: [queue] }: Flow<X>, { tick, entering: next }: Tick<X>) => {
     const moved = mapTree(state, (leaf) => roll(leaf, 0, 1));
-    const waited = queue === undefined ? undefined : waitOn(queue, moved, mod(tick, wait));
+    const waited = queue === undefined ? undefined : waitOn(queue, moved, rem(tick, wait));
     const { round, busy, enters } = visitsAt(tick, schedule);
     const atFirst = and(isFirst, enters);
     const back = waited === undefined ? moved : choose(isFirst, waited.came, moved);
@@ -121,7 +121,7 @@ function visitsAt(
   { stages, rounds, group, microbatches }: Schedule,
 ): { readonly round: Tensor; readonly busy: Tensor; readonly enters: Tensor } {
   const visits = rounds * microbatches;
-  const roundOf = (visit: Tensor) => floorDiv(mod(visit, rounds * group), group);
+  const roundOf = (visit: Tensor) => div(rem(visit, rounds * group), group);
   const visit = tick.sub(arange(stages));
   return {
     round: roundOf(maximum(visit, 0)),
