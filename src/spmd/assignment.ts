@@ -48,6 +48,8 @@ export interface AssignmentQuestion {
 const WORK_PER_BYTE = 500;
 /** A result goes home only if somebody asks for it there: of equal choices the one that moves it later is better. */
 const LATER = 0.999;
+/** An operand that is brought for this op alone, and its result taken back, cost two exchanges: of equal choices not that. */
+const BOTH_WAYS = 1.002;
 /** Choices looked at; the first are the likeliest. */
 const MOST_CHOICES = 512;
 
@@ -187,7 +189,7 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
   const moves = rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0);
   const moved = moves ? (question.moved?.(assignment) ?? 0) : 0;
   const work = workOf(question, assignment) / WORK_PER_BYTE;
-  return brought + moved + LATER * returned + combined + work;
+  return BOTH_WAYS * brought + moved + LATER * returned + combined + work;
 }
 
 /** Points of the index space on each device: for a contraction its multiplications. */
