@@ -20,6 +20,8 @@ export interface Placed {
   readonly sharding: Sharding;
   /** Of an operand: how it lies, as it was made and as others asked for it. */
   readonly copies?: readonly Sharding[];
+  /** Of a result: whether it may stay a partial sum, so that the sum costs nothing here. */
+  readonly late?: boolean;
 }
 
 export interface Assignment {
@@ -173,10 +175,10 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
     const to = assignment.operands[i] ?? sharding;
     return sum + Math.min(...copies.map((copy) => bytes(form, copy, to)));
   }, 0);
-  const returned = results.reduce(
-    (sum, { form, sharding }, i) => sum + bytes(form, assignment.results[i] ?? sharding, sharding),
-    0,
-  );
+  const returned = results.reduce((sum, { form, sharding, late = false }, i) => {
+    const made = assignment.results[i] ?? sharding;
+    return sum + bytes(form, late ? { ...made, sum: [] } : made, sharding);
+  }, 0);
   // Extremes are combined at once, on all devices.
   const extremes = [...rule.max, ...rule.min].flatMap((f) => factors.get(f) ?? []);
   const combined =
@@ -219,8 +221,8 @@ export function assignmentKey(
       .map((axes) => axes.map((part) => showPart(part)).join("+"))
       .join(",");
   const placed = [...operands, ...results].map(
-    ({ form, sharding, copies = [] }) =>
-      `${form.dtype}${form.dims}:${[sharding, ...copies].map(layout).join(" ")}`,
+    ({ form, sharding, copies = [], late = false }) =>
+      `${late ? "late " : ""}${form.dtype}${form.dims}:${[sharding, ...copies].map(layout).join(" ")}`,
   );
   // How much moves is in the params, as the reach of a window is.
   const how = movable.size > 0 ? `${op} ${JSON.stringify(params)}` : "";
