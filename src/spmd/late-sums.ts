@@ -8,6 +8,7 @@
 
 import type { Equation, Program, Variable } from "../core/program.ts";
 import { addOp, negOp } from "../ops/arithmetic.ts";
+import { type CheckpointParams, checkpointOp } from "../ops/control/checkpoint.ts";
 import { rolesOf, type ScanParams, scanOp } from "../ops/control/scan.ts";
 import { broadcastOp, type FullParams, fullOp } from "../ops/creation.ts";
 import { scatterAddOp } from "../ops/indexing.ts";
@@ -28,7 +29,7 @@ export interface LateSums {
 /** Ops that are linear in their first operand, and give each element one place. */
 const LINEAR: ReadonlySet<unknown> = new Set([reshapeOp, transposeOp, negOp, scatterAddOp]);
 
-/** Looks at a program and at the loops inside it. */
+/** Looks at a program and at the loops inside it, through what is computed again. */
 export function lateSumsOf(program: Program): LateSums {
   const found: Found = {
     ...{ late: new Set(), passes: new Map(), carries: new Map(), zeros: new Set() },
@@ -66,6 +67,10 @@ function look(program: Program, wanted: readonly Variable[], found: Found): void
     if (y !== undefined && late.has(y) && at !== undefined) {
       add(equation.inputs[at]);
       passes.set(equation, at);
+    }
+    if ((equation.op as unknown) === checkpointOp) {
+      const { program: again } = equation.params as CheckpointParams;
+      look(again, again.outputs.filter((_, i) => late.has(equation.outputs[i] as Variable)), found); // biome-ignore format: one line
     }
     if ((equation.op as unknown) !== scanOp) continue;
     const { body, carries } = equation.params as ScanParams;

@@ -224,10 +224,11 @@ class Partitioner {
         ),
       ]),
     );
-    const sums = (equation.op as unknown) === scanOp ? programs.get(flows.programs[0] as Program)?.sums : undefined; // biome-ignore format: one line
+    const scan = (equation.op as unknown) === scanOp ? (equation.params as ScanParams) : undefined;
+    const [only] = flows.programs.length === 1 ? flows.programs : [];
+    const sums = only === undefined ? undefined : programs.get(only)?.sums;
     const sumOf = (i: number) => sums?.[i] ?? [];
-    const carried = sums === undefined ? 0 : (equation.params as ScanParams).carries;
-    const first = sums === undefined ? 0 : (equation.params as ScanParams).constants;
+    const { carries: carried = 0, constants: first = 0 } = scan ?? {};
     const operands = inputs.map((v, i) => {
       const x = pieces.as(v, at({ side: "operand", at: i }));
       const k = i - first;
