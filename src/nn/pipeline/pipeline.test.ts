@@ -85,24 +85,20 @@ const weightsOf = (sizes: Sizes): Mlp => ({
 describe("a pipeline is its stages one after the other", () => {
   // Every number of stages to 4, every number of microbatches to 8; fewer, as many and more of these than of those.
   test.each([
-    [1, 1, 1],
     [1, 3, 1],
     [2, 1, 1],
-    [2, 2, 1],
     [2, 5, 1],
     [3, 2, 1],
     [3, 7, 1],
     [4, 4, 1],
-    [4, 6, 1],
     [4, 8, 1],
     // Around without waiting: stages divide microbatches.
-    [1, 2, 3],
-    [2, 4, 2],
-    [3, 3, 2],
-    [4, 8, 2],
+    [1, 2, 2],
+    [2, 6, 2],
+    [4, 4, 2],
     // With waiting.
     [2, 3, 3],
-    [3, 5, 2],
+    [3, 4, 2],
   ])("%i stages, %i microbatches, %i rounds", async (stages, microbatches, rounds) => {
     const sizes = { stages, microbatches, rounds };
     const x = drawn(3, { batch: 2 * microbatches, embed: EMBED });
