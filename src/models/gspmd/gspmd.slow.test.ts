@@ -49,7 +49,7 @@ test.each([
     (q: Decoder<Tensor>, x: Tensor, cache: ReturnType<typeof decoderCache>, at: Tensor) =>
       decoderStep(q, x, cache, at, config),
   );
-  let cache = decoderCache(batch, length, config);
+  let cache = await jit(() => decoderCache(batch, length, config))();
   const all = numbers(ids);
   for (let t = 0; t < length; t++) {
     const one = Int32Array.from({ length: batch }, (_u, b) => all[b * length + t] ?? 0);
@@ -77,13 +77,13 @@ test.each(["gspmd-nano", "gspmd-nano-moe"])(
     const config = name === "gspmd-nano" ? dense : moe;
     const model = family.restore(name, config, { ...training, batch: 4, length: 4 });
     const mesh = makeMesh({ x: 2, y: 2 });
-    const { program } = traceStep(model);
+    const { program, constants } = traceStep(model);
     const seeds = seedsOf(mesh, program, { rules: finalisedRules(mesh) });
     const parted = partition(program, propagate(mesh, program, seeds));
     const state = await jit((key: random.Key) => model.initial(key))(random.key(1));
     const tokens = drawnIds(2, { batch: 4, pos: 4 }, config.vocab);
     const targets = drawnIds(3, { batch: 4, pos: 4 }, config.vocab);
-    const values = [...leaves(state), tokens, targets].map(arrayOf);
+    const values = [...leaves(state), tokens, targets, ...constants].map(arrayOf);
     const dims = program.outputs.map((v) => v.aval.dims);
     const pieces = simulate(parted, values, dims, Number.NaN);
     interpret(program, values).forEach((whole, k) => {
@@ -227,14 +227,17 @@ describe("a pipeline", () => {
     async (pipeline) => {
       const model = open({ ...deep, pipeline });
       const mesh = makeMesh({ stage: 2, data: 2 });
-      const { program } = traceStep(model);
+      const { program, constants } = traceStep(model);
       const seeds = seedsOf(mesh, program, { rules: defaultRules(mesh) });
       const parted = partition(program, propagate(mesh, program, seeds));
       const state = await jit((key: random.Key) => model.initial(key))(random.key(1));
       const [first] = batches;
-      const values = [...leaves(state), first?.tokens as Tensor, first?.targets as Tensor].map(
-        arrayOf,
-      );
+      const values = [
+        ...leaves(state),
+        first?.tokens as Tensor,
+        first?.targets as Tensor,
+        ...constants,
+      ].map(arrayOf);
       const dims = program.outputs.map((v) => v.aval.dims);
       const pieces = simulate(parted, values, dims, Number.NaN);
       interpret(program, values).forEach((whole, k) => {
