@@ -161,7 +161,7 @@ test.each(EXAMPLES.map((example) => [example.name, example] as const))(
 test("layers.md", async () => {
   // Sparse layers have a page of their own words: the routers'.
   const declarations = Object.keys(nn).filter((name) => /Params?$/.test(name) && !(name in moe));
-  const helpers = ["abstractParams", "listParams"];
+  const helpers = ["abstractParams", "listParams", "stagedParams"];
   expect(declarations.filter((name) => !helpers.includes(name)).sort()).toEqual(
     [...DECLARED].sort(),
   );

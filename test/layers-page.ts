@@ -194,6 +194,9 @@ ${formatMarkdown(["layer", "parameters", "computes", "source"], rows)}
 - **Dropout** (\`dropout\`, and \`{ dropout: { rate, key } }\` of attention) is off without a key.
 - **Depth**: \`layered(specs, n)\` stacks declarations along \`layer\`; \`scanLayers\` runs them in one loop, so that the
   program is one layer long; \`checkpoint\` computes each layer again for its derivative.
+- **Pipelines**: \`pipeline(stage, weights, x, { stages, microbatches, rounds })\` runs \`[stage, …]\` weights on
+  microbatches, one tick after another, as a dimension that a mesh axis may split; \`stagedParams\` declares layers by
+  stage, \`bubble\` says which share of the time stages are idle.
 - **Mixed precision**: \`precision({ params, compute, output })\` converts at a layer's border. Norms and the softmax of
   attention stay in float32; leave routers and the loss outside. Gradients have the dtype of their parameters.
 `;

@@ -25,6 +25,7 @@ export * from "./loss.ts";
 export * from "./moe.ts";
 export * from "./norm.ts";
 export * from "./param.ts";
+export * from "./pipeline/index.ts";
 export * from "./precision.ts";
 export * from "./recurrent.ts";
 export * from "./routing/capacity.ts";

@@ -2,11 +2,12 @@
 
 import type { AxisName } from "../core/axes.ts";
 import { ShapeError } from "../core/errors.ts";
-import { axisOf, dimOf, showAval } from "../core/shape.ts";
+import { axisOf, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { broadcast } from "../ops/creation.ts";
 import * as l from "../ops/layout.ts";
 import * as pieces from "../ops/pieces.ts";
+import { roll as moveOn } from "../ops/roll.ts";
 
 type Axis = string | number;
 
@@ -86,11 +87,7 @@ export function flip(x: Tensor, ...axes: readonly Axis[]): Tensor {
 
 /** Moves every element `shift` places on along one axis; those that leave come in at the other end. */
 export function roll(x: Tensor, axis: Axis, shift: number): Tensor {
-  const at = axisOf("roll", x.aval, axis);
-  const size = dimOf(x.aval, at);
-  const cut = size === 0 ? 0 : ((shift % size) + size) % size;
-  if (cut === 0) return x;
-  return pieces.concatenate([...pieces.split(x, at, [size - cut, cut])].reverse(), at);
+  return moveOn(x, axisOf("roll", x.aval, axis), shift);
 }
 
 /** x `count` times one after another along an axis: 1 2 becomes 1 2 1 2. */

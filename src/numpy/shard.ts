@@ -36,12 +36,15 @@ export function shard(
 /**
  * The same tensor, laid by axis words: `laid(x, "batch pos width")`. Which mesh axes a word stands for is said by the
  * rules of whoever partitions the program; a model says only what its dimensions are, and one dimension may have another
- * word in weights than in what flows between them.
+ * word in weights than in what flows between them. `?` says nothing of a dimension.
  *
  * @throws ShardingError for another number of words than dimensions
  */
 export function laid(x: Tensor, words: string): Tensor {
-  const dims = words.split(" ").map((word) => ({ axes: [], open: true, priority: 0, word }));
+  const dims = words.split(" ").map((word): DimAnnotation => {
+    const free = { axes: [], open: true, priority: 0 };
+    return word === "?" ? free : { ...free, word };
+  });
   return annotate(x, { dims, whole: [] });
 }
 

@@ -35,6 +35,7 @@ import * as places from "./pool.places.ts";
 import * as pool from "./pool.ts";
 import { raggedDotOp, raggedOuterOp } from "./ragged.ts";
 import { prodOp } from "./reduce.ts";
+import { rollOp } from "./roll.ts";
 import * as rounding from "./rounding.ts";
 import * as scatter from "./scatter.ts";
 import { shardOp } from "./shard.ts";
@@ -105,6 +106,7 @@ export const OPS: readonly Op[] = [
   layout.reshapeOp,
   layout.transposeOp,
   layout.reverseOp,
+  rollOp,
   pieces.sliceOp,
   pieces.padOp,
   pieces.concatenateOp,

@@ -157,7 +157,7 @@ export function checkRules(mesh: Mesh, rules: AxisRules): void {
   }
 }
 
-/** Rules for meshes with the usual axis names: examples and experts over `data`, widths over `model`, space over `x` and `y`. */
+/** Rules for meshes with the usual axis names: examples and experts over `data`, widths over `model`, space over `x` and `y`, stages of a pipeline over `stage`. */
 export function defaultRules(mesh: Mesh): AxisRules {
   const usual: readonly (readonly [word: string, axes: readonly string[]])[] = [
     ["batch", ["data"]],
@@ -170,6 +170,7 @@ export function defaultRules(mesh: Mesh): AxisRules {
     ["depth", ["x"]],
     ["row", ["y"]],
     ["time", ["x"]],
+    ["stage", ["stage", "pipe"]],
   ];
   const there = (axis: string) => mesh.axes.some(({ name }) => name === axis);
   return Object.fromEntries(

@@ -20,6 +20,8 @@ export interface Placed {
   readonly sharding: Sharding;
   /** Of an operand: how it lies, as it was made and as others asked for it. */
   readonly copies?: readonly Sharding[];
+  /** Of a result: whether it may stay a partial sum, so that the sum costs nothing here. */
+  readonly late?: boolean;
 }
 
 export interface Assignment {
@@ -51,6 +53,8 @@ const WORK_PER_BYTE = 500;
  * where it is a sum, which has to be taken: an operand that is moved instead may serve others, too.
  */
 const LATER = 0.999;
+/** An operand that is brought for this op alone, and its result taken back, cost two exchanges: of equal choices not that. */
+const BOTH_WAYS = 1.002;
 /** Choices looked at; the first are the likeliest. */
 const MOST_CHOICES = 512;
 
@@ -174,8 +178,9 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
     const to = assignment.operands[i] ?? sharding;
     return sum + Math.min(...copies.map((copy) => bytes(form, copy, to)));
   }, 0);
-  const returned = results.reduce((sum, { form, sharding }, i) => {
-    const made = assignment.results[i] ?? sharding;
+  const returned = results.reduce((sum, { form, sharding, late = false }, i) => {
+    const own = assignment.results[i] ?? sharding;
+    const made = late ? { ...own, sum: [] } : own;
     return sum + (made.sum.length > 0 ? 1 : LATER) * bytes(form, made, sharding);
   }, 0);
   // Extremes are combined at once, on all devices.
@@ -190,7 +195,7 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
   const moves = rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0);
   const moved = moves ? (question.moved?.(assignment) ?? 0) : 0;
   const work = workOf(question, assignment) / WORK_PER_BYTE;
-  return brought + moved + returned + combined + work;
+  return BOTH_WAYS * brought + moved + returned + combined + work;
 }
 
 /** Points of the index space on each device: for a contraction its multiplications. */
@@ -220,8 +225,8 @@ export function assignmentKey(
       .map((axes) => axes.map((part) => showPart(part)).join("+"))
       .join(",");
   const placed = [...operands, ...results].map(
-    ({ form, sharding, copies = [] }) =>
-      `${form.dtype}${form.dims}:${[sharding, ...copies].map(layout).join(" ")}`,
+    ({ form, sharding, copies = [], late = false }) =>
+      `${late ? "late " : ""}${form.dtype}${form.dims}:${[sharding, ...copies].map(layout).join(" ")}`,
   );
   // How much moves is in the params, as the reach of a window is.
   const how = movable.size > 0 ? `${op} ${JSON.stringify(params)}` : "";

@@ -21,8 +21,11 @@ import type { Aval } from "../core/shape.ts";
 import type { Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { add as addTensors } from "../ops/arithmetic.ts";
 import { allReduce } from "../ops/collectives.ts";
 import { type ManualParams, manualOp, type SplitAxes } from "../ops/control/manual.ts";
+import { type ScanParams, scanOp } from "../ops/control/scan.ts";
+import { fullLike } from "../ops/creation.ts";
 import { shardOp } from "../ops/shard.ts";
 import { inline } from "../transforms/trace.ts";
 import {
@@ -35,6 +38,7 @@ import {
 import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./control-flow.ts";
 import { delaySums } from "./delay-sums.ts";
 import { exchangesOf } from "./exchanges.ts";
+import { type LateSums, lateSumsOf } from "./late-sums.ts";
 import { checkRegion, outsideOf, runCollective } from "./manual-region.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
 import { groupsAlong, type Mesh } from "./mesh.ts";
@@ -87,10 +91,10 @@ export function partition(
     warnings.push(warning);
     options.onWarning?.(warning);
   };
-  const partitioner = new Partitioner(found, { ...options, onWarning });
+  const partitioner = new Partitioner(found, lateSumsOf(program), { ...options, onWarning });
   const inputs = program.inputs.map((v) => found.shardingOf(v));
   const outputs = program.outputs.map((v, i) => options.outputs?.[i] ?? found.shardingOf(v));
-  const local = partitioner.partition(program, inputs, outputs);
+  const { program: local } = partitioner.partition(program, inputs, outputs);
   if (options.strict === true) refuseWarnings(found.mesh, warnings);
   return {
     ...{ mesh: found.mesh, inputs, outputs },
@@ -104,27 +108,39 @@ interface Piece {
   readonly sharding: Sharding;
 }
 
+/** A program on pieces. */
+interface OnPieces {
+  readonly program: Program;
+  /** Of each result, the mesh axes over which it is still to be summed. */
+  readonly sums: readonly Sharding["sum"][];
+}
+
 class Partitioner {
   readonly #mesh: Mesh;
   readonly #found: Propagated;
+  readonly #sums: LateSums;
   readonly #options: PartitionOptions;
   /** The axes of the per-device code that is being partitioned. */
   #region: ManualParams["mesh"] | undefined;
-  /** By key: which of the op's rules, and how its factors are split. */
   /** Values that are slices of others. */
   readonly #slices = new Map<Variable, Omit<Sliced, "piece">>();
+  /** By key: which of the op's rules, and how its factors are split. */
   readonly #assignments = new Map<
     string,
     { readonly assignment: Assignment; readonly at: number }
   >();
 
-  constructor(found: Propagated, options: PartitionOptions) {
+  /** Sums of a carry and something late that are partial. */
+  readonly #totals = new Set<Variable>();
+
+  constructor(found: Propagated, sums: LateSums, options: PartitionOptions) {
     this.#mesh = found.mesh;
     this.#found = found;
+    this.#sums = sums;
     this.#options = options;
   }
 
-  partition(program: Program, inputs: readonly Sharding[], outputs: readonly Sharding[]): Program {
+  partition(program: Program, inputs: readonly Sharding[], outputs: readonly Sharding[]): OnPieces {
     const builder = new Builder(program.name);
     const pieces = new Pieces(this.#mesh);
     return writing(builder, () => {
@@ -134,10 +150,16 @@ class Partitioner {
       });
       for (const equation of program.equations)
         onBehalfOf(equation.source, () => this.#equation(equation, pieces));
-      const results = program.outputs.map((v, i) =>
-        pieces.as(v, outputs[i] ?? this.#found.shardingOf(v)),
-      );
-      return withoutDeadCode(builder.finish(results).program);
+      const results = program.outputs.map((v, i) => {
+        const to = outputs[i] ?? this.#found.shardingOf(v);
+        const partial = this.#mayStayPartial(v) ? pieces.partialOf(v, to) : undefined;
+        return partial ?? { tensor: pieces.as(v, to), sharding: to };
+      });
+      const { program: local } = builder.finish(results.map(({ tensor }) => tensor));
+      return {
+        program: withoutDeadCode(local),
+        sums: results.map(({ sharding }) => sharding.sum),
+      };
     });
   }
 
@@ -163,6 +185,7 @@ class Partitioner {
     const rule = ruleOf(equation);
     const assignment = this.#assign(equation, rule, pieces);
     this.#options.onChoice?.(equation, assignment);
+    if (this.#onPartialSums(equation, assignment, pieces)) return;
     const operands = inputs.map((v, i) =>
       pieces.as(v, assignment.operands[i] ?? this.#found.shardingOf(v), (from, to, bytes) => {
         const warning = warningOf(equation, rule, i, { value: v, from, to, bytes });
@@ -179,6 +202,39 @@ class Partitioner {
       const slice = slices[i];
       if (slice !== undefined) this.#slices.set(v, slice);
     });
+  }
+
+  /** Whether a result of a loop's body may be a partial sum: one that is only added up, or goes on to where it is. */
+  #mayStayPartial(v: Variable): boolean {
+    return this.#sums.late.has(v) || this.#totals.has(v);
+  }
+
+  /** Runs an op on summands, if its operand is still to be summed and may stay so; false otherwise. */
+  #onPartialSums(equation: Equation, assignment: Assignment, pieces: Pieces): boolean {
+    const { inputs, outputs } = equation;
+    const at = this.#sums.passes.get(equation);
+    const [summand, y] = [inputs[at ?? 0], outputs[0]];
+    const [to, result] = [assignment.operands[at ?? 0], assignment.results[0]];
+    if (at === undefined || summand === undefined || y === undefined) return false;
+    if (to === undefined || result === undefined || result.sum.length > 0) return false;
+    const { rule, factors } = assignment;
+    if (rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0)) return false;
+    const partial = pieces.partialOf(summand, to);
+    if (partial === undefined) return false;
+    const carry = this.#sums.carries.get(equation);
+    if (carry !== undefined) {
+      // From step to step it lies the same way, or it would be summed where it is moved.
+      const own = pieces.homeOf(carry);
+      if (!sameLayout(own, to) || !sameLayout(own, result)) return false;
+      this.#totals.add(y);
+    }
+    const operands = inputs.map((v, i) =>
+      i === at ? partial.tensor : pieces.as(v, assignment.operands[i] ?? to),
+    );
+    const [tensor] = this.#run(equation, assignment, operands, () => undefined) as [Tensor];
+    const sharding = { ...result, sum: partial.sharding.sum };
+    pieces.set(y, { tensor, sharding }, this.#found.shardingOf(y));
+    return true;
   }
 
   /**
@@ -211,11 +267,31 @@ class Partitioner {
         ),
       ]),
     );
-    const operands = inputs.map((v, i) => pieces.as(v, at({ side: "operand", at: i })));
-    const params = mapPrograms(equation.params, (program) => programs.get(program) ?? program);
+    const scan = (equation.op as unknown) === scanOp ? (equation.params as ScanParams) : undefined;
+    const [only] = flows.programs.length === 1 ? flows.programs : [];
+    const sums = only === undefined ? undefined : programs.get(only)?.sums;
+    const sumOf = (i: number) => sums?.[i] ?? [];
+    const { carries: carried = 0, constants: first = 0 } = scan ?? {};
+    const operands = inputs.map((v, i) => {
+      const x = pieces.as(v, at({ side: "operand", at: i }));
+      const k = i - first;
+      // A partial sum begins with nothing on each device.
+      return k >= 0 && k < carried && sumOf(k).length > 0 ? fullLike(x.aval, 0) : x;
+    });
+    const params = mapPrograms(
+      equation.params,
+      (program) => programs.get(program)?.program ?? program,
+    );
     const results: readonly Tensor[] = apply(equation.op, operands, params);
     outputs.forEach((v, i) => {
-      pieces.set(v, { tensor: results[i] as Tensor, sharding: at({ side: "result", at: i }) });
+      const own = at({ side: "result", at: i });
+      const made = { tensor: results[i] as Tensor, sharding: { ...own, sum: sumOf(i) } };
+      pieces.set(v, made, own);
+      const start = inputs[first + i];
+      if (i >= carried || sumOf(i).length === 0 || start === undefined) return;
+      if (this.#sums.zeros.has(start)) return;
+      const begun = pieces.as(start, at({ side: "operand", at: first + i }));
+      pieces.set(v, { tensor: addTensors(begun, pieces.as(v, own)), sharding: own });
     });
   }
 
@@ -234,7 +310,7 @@ class Partitioner {
     const made = outputs.map((v, i) => lying(v, program.outputs[i], results[i]));
     const around = this.#region;
     this.#region = region;
-    const local = this.partition(
+    const { program: local } = this.partition(
       program,
       given.map(({ inside }) => inside),
       made.map(({ inside }) => inside),
@@ -259,10 +335,15 @@ class Partitioner {
         (v): Placed => ({
           form: v.aval,
           sharding: pieces.homeOf(v),
-          copies: pieces.copiesOf(v),
+          copies: this.#unsummed(v, pieces.copiesOf(v)),
         }),
       ),
-      results: outputs.map((v): Placed => ({ form: v.aval, sharding: this.#found.shardingOf(v) })),
+      results: outputs.map(
+        (v): Placed => ({
+          ...{ form: v.aval, sharding: this.#found.shardingOf(v) },
+          late: this.#sums.late.has(v),
+        }),
+      ),
       movable: move?.movable(rule, params) ?? new Set<Factor>(),
       others: move?.others?.(equation) ?? [],
       moved: (assignment) => this.#moved(equation, assignment, pieces),
@@ -281,6 +362,11 @@ class Partitioner {
     }
     // The rule of an equation alike makes params of its own.
     return { ...known.assignment, rule: rules[known.at] ?? rule };
+  }
+
+  /** Of what may stay a partial sum, how the summands lie: the sum costs nothing here. */
+  #unsummed(v: Variable, copies: readonly Sharding[]): readonly Sharding[] {
+    return this.#sums.late.has(v) ? copies.map((copy) => ({ ...copy, sum: [] })) : copies;
   }
 
   /** Bytes that the op sends from each device when it runs so. */
@@ -381,6 +467,14 @@ class Pieces {
   /** How the value lies by now. */
   copiesOf(v: Variable): readonly Sharding[] {
     return this.#get(v).pieces.map(({ sharding }) => sharding);
+  }
+
+  /** A piece that lies so, but is still to be summed. */
+  partialOf(v: Variable, { dims }: Sharding): Piece | undefined {
+    const wanted: Sharding = { dims, whole: [], sum: [] };
+    return this.#get(v).pieces.find(
+      ({ sharding }) => sharding.sum.length > 0 && sameLayout({ ...sharding, sum: [] }, wanted),
+    );
   }
 
   has(v: Variable, sharding: Sharding): boolean {

@@ -1,5 +1,6 @@
 /** @file Sizes of a decoder as GSPMD's authors measured it, and the layer that it is made of. */
 
+import type { PipelineSizes } from "../../nn/index.ts";
 import type { CheckpointPolicy } from "../../numpy/index.ts";
 import { saveProducts } from "../../numpy/index.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
@@ -37,6 +38,8 @@ export interface DecoderConfig {
   readonly auxWeight: number;
   /** What is computed a second time, in the backward pass. */
   readonly recompute: Recompute;
+  /** Stages that the layers are cut into; all layers are one loop when absent. Of models without experts. */
+  readonly pipeline?: PipelineSizes;
 }
 
 /** A named set of sizes with its training recipe. */

@@ -1,6 +1,6 @@
 /** @file Parameters and cost of a decoder, from its declarations alone: nothing is allocated. */
 
-import { listParams } from "../../nn/index.ts";
+import { bubble, listParams, type PipelineSizes } from "../../nn/index.ts";
 import type { ModelFacts } from "../../train/model.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 import type { DecoderConfig } from "./config.ts";
@@ -41,6 +41,15 @@ export function decoderFacts(config: DecoderConfig, training: TrainingSettings):
       positions: config.positions,
       vocab: config.vocab,
       "computed again": config.recompute,
+      ...(config.pipeline !== undefined && { pipeline: showPipeline(config.pipeline) }),
     },
   };
+}
+
+/** `4 stages, 8 microbatches: 27.3 % of the time idle`. */
+function showPipeline(sizes: PipelineSizes): string {
+  const { stages, microbatches, rounds = 1 } = sizes;
+  const around = rounds === 1 ? "" : ` in ${rounds} rounds`;
+  const idle = (100 * bubble(sizes)).toFixed(1);
+  return `${stages} stages${around}, ${microbatches} microbatches: ${idle} % of the time idle`;
 }

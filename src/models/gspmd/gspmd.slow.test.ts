@@ -1,13 +1,13 @@
 /** @file GSPMD's decoder runs: decoding as the whole, in pieces as the whole, experts by hand, a loss that falls. */
 
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { interpret } from "../../core/interpret.ts";
 import { fromData, type Tensor } from "../../core/tensor.ts";
 import { leaves } from "../../core/tree.ts";
 import { jit } from "../../engines/jit.ts";
 import { initialise } from "../../nn/index.ts";
 import { random } from "../../numpy/index.ts";
-import { finalisedRules, seedsOf } from "../../spmd/annotations.ts";
+import { defaultRules, finalisedRules, seedsOf } from "../../spmd/annotations.ts";
 import { makeMesh } from "../../spmd/mesh.ts";
 import { partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
@@ -38,6 +38,7 @@ test.each([
   ],
   ["rotary", { ...dense, positions: "rotary" }],
   ["with experts", { ...moe, capacityFactor: 4 }],
+  ["with stages", { ...dense, pipeline: { stages: 2, microbatches: 2 } }],
 ] as const)("decoding one id at a time is the whole: %s", async (_, config) => {
   const p = await fresh(config);
   const [batch, length] = [2, 5];
@@ -166,4 +167,84 @@ test.each(["gspmd-nano", "gspmd-nano-moe"])("the loss of one batch falls: %s", a
     losses.push(loss.item());
   }
   expect(losses.at(-1)).toBeLessThan(0.6 * (losses[0] ?? 0));
+});
+
+describe("a pipeline", () => {
+  const [batch, pos, layers] = [8, 6, 4];
+  const deep: DecoderConfig = { ...dense, layers };
+  const settings = { ...presetByName("gspmd-nano").training, batch, length: pos };
+  const open = (config: DecoderConfig) => family.restore("gspmd-nano", config, settings);
+
+  /** Two documents in each sequence. */
+  const batches = [0, 1, 2, 3].map((t): TokenBatch => {
+    const places = (f: (i: number) => number) =>
+      fromData(
+        "int32",
+        [batch, pos],
+        Int32Array.from({ length: batch * pos }, (_, i) => f(i % pos)),
+        "batch pos",
+      );
+    return {
+      tokens: drawnIds(10 + t, { batch, pos }, deep.vocab),
+      targets: drawnIds(20 + t, { batch, pos }, deep.vocab),
+      segments: places((i) => (i < 4 ? 1 : 2)),
+      positions: places((i) => i % 4),
+    };
+  });
+
+  const losses = async (config: DecoderConfig): Promise<number[]> => {
+    const model = open(config);
+    let state = await jit((key: random.Key) => model.initial(key))(random.key(1));
+    const step = jit((s: typeof state, b: TokenBatch) => model.step(s, b));
+    const seen: number[] = [];
+    for (const one of batches) {
+      const [next, { loss }] = await step(state, one);
+      state = next;
+      seen.push(loss.item());
+    }
+    return seen;
+  };
+
+  test.each([
+    ["gated, a bias by distance", deep],
+    ["rotary", { ...deep, positions: "rotary", recompute: "nothing" }],
+  ] as const)("trains as the layers in one loop: %s", async (_, config) => {
+    const wanted = await losses(config);
+    for (const pipeline of [
+      { stages: 2, microbatches: 4 },
+      { stages: 4, microbatches: 2 },
+      { stages: 2, microbatches: 4, rounds: 2 },
+    ]) {
+      const given = await losses({ ...config, pipeline });
+      given.forEach((loss, t) => {
+        expect(Math.abs(loss - (wanted[t] ?? NaN)), `step ${t}`).toBeLessThan(1e-5);
+      });
+    }
+  });
+
+  test.each([[{ stages: 2, microbatches: 2 }], [{ stages: 2, microbatches: 2, rounds: 2 }]])(
+    "a step in pieces is the whole: %o",
+    async (pipeline) => {
+      const model = open({ ...deep, pipeline });
+      const mesh = makeMesh({ stage: 2, data: 2 });
+      const { program, constants } = traceStep(model);
+      const seeds = seedsOf(mesh, program, { rules: defaultRules(mesh) });
+      const parted = partition(program, propagate(mesh, program, seeds));
+      const state = await jit((key: random.Key) => model.initial(key))(random.key(1));
+      const [first] = batches;
+      const values = [
+        ...leaves(state),
+        first?.tokens as Tensor,
+        first?.targets as Tensor,
+        ...constants,
+      ].map(arrayOf);
+      const dims = program.outputs.map((v) => v.aval.dims);
+      const pieces = simulate(parted, values, dims, Number.NaN);
+      interpret(program, values).forEach((whole, k) => {
+        whole.data.forEach((x, i) => {
+          expect(Number(pieces[k]?.data[i]), `result ${k}`).toBeCloseTo(Number(x), 3);
+        });
+      });
+    },
+  );
 });

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError } from "../../core/errors.ts";
 import { isProgram, type Program } from "../../core/program.ts";
-import { finalisedRules, seedsOf } from "../../spmd/annotations.ts";
+import { defaultRules, finalisedRules, seedsOf } from "../../spmd/annotations.ts";
 import { exchangesOf } from "../../spmd/exchanges.ts";
 import { makeMesh } from "../../spmd/mesh.ts";
 import { partition } from "../../spmd/partition.ts";
@@ -92,6 +92,16 @@ describe("a configuration", () => {
   test.each([
     ["a key that is missing", { ...model, dim: undefined }, "dim"],
     ["a key that is unknown", { ...model, heads: 4 }, "heads"],
+    [
+      "layers that its stages do not divide",
+      { ...presetByName("gspmd-nano-pipelined").model, layers: 6 },
+      "6 layers are not 4 stages of equally many layers",
+    ],
+    [
+      "stages of a model with experts",
+      { ...model, pipeline: { stages: 2, microbatches: 2 } },
+      "a model with experts has no stages",
+    ],
     ["odd layers with experts", { ...model, layers: 3 }, "layers"],
     ["a single expert", { ...model, experts: 1 }, "experts"],
   ] as const)("is refused for %s", (_, value, key) => {
@@ -168,4 +178,33 @@ describe("the finalised layout", () => {
     expect(sent("allGather", Y)).toBe((6 * share(Y) * BSM) / X);
     expect(sent("reduceScatter", Y)).toBe((5 * share(Y) * BSM) / X);
   });
+});
+
+describe("the pipeline", () => {
+  test.each([
+    ["gspmd-nano-pipelined", { stage: 4, data: 2, model: 2 }],
+    ["gspmd-nano-circular", { stage: 2, data: 2, model: 2 }],
+  ] as const)(
+    "%s: a tick sends states and products' sums, no weights, no states whole",
+    (name, axes) => {
+      const mesh = makeMesh(axes);
+      const { program: whole } = traceStep(family.open(name, { length: 8 }));
+      const found = propagate(mesh, whole, seedsOf(mesh, whole, { rules: defaultRules(mesh) }));
+      const parted = partition(whole, found);
+      const { model, training } = presetByName(name);
+      const { stages, microbatches, rounds = 1 } = model.pipeline ?? { stages: 0, microbatches: 0 };
+      const ticks = rounds * microbatches + stages - 1;
+      const lies = whole.inputs.map((v, i) => [v.aval.names.join(" "), showSharding(parted.inputs[i] ?? found.shardingOf(v), mesh)] as const); // biome-ignore format: one line
+      const round = rounds > 1 ? ["round ", "-, "] : ["", ""];
+      expect(lies).toContainEqual([`${round[0]}stage layer embed mlp`, `[${round[1]}stage, -, -, model]`]); // biome-ignore format: one line
+      const inLoops = exchangesOf(simplifyAll(parted.program)).filter(({ times }) => times > 1);
+      expect(new Set(inLoops.map(({ times }) => times))).toEqual(new Set([ticks]));
+      const state = 4 * (training.batch / microbatches / axes.data) * 8 * model.embed;
+      const moved = inLoops.filter(({ kind }) => kind !== "allReduce");
+      expect(moved.map(({ kind, bytes }) => [kind, bytes])).toEqual([
+        ["collectivePermute", state],
+        ["collectivePermute", state],
+      ]);
+    },
+  );
 });

@@ -25,6 +25,7 @@ import {
   decoderCache,
   decoderParams,
   decoderStep,
+  layersOf,
 } from "./model.ts";
 import { PRESETS, presetByName } from "./presets.ts";
 import { readModel } from "./schema.ts";
@@ -48,6 +49,10 @@ function recipeOf(
   };
 }
 
+function withoutStages({ pipeline: _, ...model }: DecoderConfig): DecoderConfig {
+  return model;
+}
+
 function languageModel(
   preset: string,
   model: DecoderConfig,
@@ -62,7 +67,12 @@ function languageModel(
     initial: (key: Key) => initialState(initialise(decoderParams(model), key), [], recipe, key),
     step: (state, batch) => trainingStep(recipe, state as State, batch),
     evaluate({ params }, batch) {
-      const { count, report } = decoderLoss(params as Decoder<Tensor>, batch, model);
+      // Nothing is gained by microbatches on one device, and batches may have any size.
+      const plain = {
+        ...(params as Decoder<Tensor>),
+        layers: layersOf(params as Decoder<Tensor>, model),
+      };
+      const { count, report } = decoderLoss(plain, batch, withoutStages(model));
       return { nats: report.crossEntropy.mul(count), count };
     },
     startDecoding: (batch, length) => decoderCache(batch, length, model),

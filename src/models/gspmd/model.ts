@@ -3,7 +3,8 @@
  * no biases, one loop over layers. With experts, a step of the loop is a dense layer and a sparse one.
  *
  * It says what its dimensions are, and nothing of devices: the residual stream is `batch pos width`, a weight's side that
- * meets it `embed`; rules may split the two differently, and the best known layout does (`finalisedRules`).
+ * meets it `embed`; rules may split the two differently, and the best known layout does (`finalisedRules`). Where it is
+ * a pipeline, the layers' parameters have one more dimension, `stage`, or two, `round stage`.
  */
 
 import type { Tensor } from "../../core/tensor.ts";
@@ -57,7 +58,7 @@ export function attentionConfig({
 
 /** Declares all parameters; those of the loop are stacked. */
 export function decoderParams(config: DecoderConfig): Decoder<nn.ParamSpec> {
-  const { embed, mlp, vocab, experts } = config;
+  const { embed, mlp, vocab, experts, pipeline } = config;
   const dense = config.feedForward === "gated" ? nn.gatedFeedForwardParams : nn.feedForwardParams;
   const layer = (
     own: Pick<DecoderLayer<nn.ParamSpec>, "mlp" | "experts">,
@@ -69,16 +70,17 @@ export function decoderParams(config: DecoderConfig): Decoder<nn.ParamSpec> {
   });
   const table = (rows: Readonly<Record<string, number>>) =>
     nn.param({ ...rows, width: embed }, nn.normal(embed ** -0.5));
+  const loop = nn.layered<DecoderStep<nn.ParamSpec>>(
+    {
+      dense: layer({ mlp: dense(embed, mlp) }),
+      ...(experts > 0 && { sparse: layer({ experts: sparseParams(embed, mlp, experts) }) }),
+    },
+    loopLength(config),
+  );
   return {
     embedding: table({ symbol: vocab }),
     ...(config.positions === "learned" && { positions: table({ pos: config.context }) }),
-    layers: nn.layered<DecoderStep<nn.ParamSpec>>(
-      {
-        dense: layer({ mlp: dense(embed, mlp) }),
-        ...(experts > 0 && { sparse: layer({ experts: sparseParams(embed, mlp, experts) }) }),
-      },
-      loopLength(config),
-    ),
+    layers: pipeline === undefined ? loop : nn.stagedParams(loop, pipeline),
     finalNorm: normParam(embed),
     ...(config.tied ? {} : { output: table({ symbol: vocab }) }),
   };
@@ -144,33 +146,85 @@ function logitsOf(p: Decoder<Tensor>, x: Tensor): Tensor {
   );
 }
 
+/** What a sequence knows of its documents; the same for all layers. */
+type Documents = Pick<nn.AttentionCall, "segments" | "positions">;
+
+/** Parameters of all layers in their order, `[layer, …]`, whether they have stages or not. */
+export function layersOf(
+  { layers }: Decoder<Tensor>,
+  { pipeline }: DecoderConfig,
+): DecoderStep<Tensor> {
+  return pipeline === undefined ? layers : nn.unstaged(layers, pipeline);
+}
+
+/** x through some layers, one after the other. */
+function throughLayers(
+  layers: DecoderStep<Tensor>,
+  x: Tensor,
+  config: DecoderConfig,
+  documents: Documents,
+): readonly [Tensor, readonly SparseFacts[]] {
+  // Of products, those of attention alone are as large as a length squared.
+  const call = { ...documents, recompute: config.recompute === "all-but-products" };
+  const attend: Attending = (own, y) => nn.causalAttention(own, y, attentionConfig(config), call);
+  const slots = config.experts === 0 ? 0 : slotsOf(config, x.size("pos"));
+  const step = (y: Tensor, own: DecoderStep<Tensor>) => {
+    const [z] = throughLayer(own.dense, y, config, attend, slots);
+    return own.sparse === undefined
+      ? ([z, []] as const)
+      : throughLayer(own.sparse, z, config, attend, slots);
+  };
+  return nn.scanLayers(step, x, layers, { checkpoint: checkpointOf(config) });
+}
+
+/** What goes from stage to stage: the residual stream, and what it knows of its documents. */
+interface Travelling extends Documents {
+  readonly x: Tensor;
+}
+
+/** x through all stages, in microbatches. */
+function throughStages(
+  layers: DecoderStep<Tensor>,
+  x: Tensor,
+  config: DecoderConfig,
+  sizes: nn.PipelineSizes,
+  documents: Documents,
+): Tensor {
+  const stage = (own: DecoderStep<Tensor>, { x: y, ...known }: Travelling): Travelling => ({
+    x: throughLayers(own, y, config, known)[0],
+    ...known,
+  });
+  const ids = (y: Tensor) => laid(y, "stage batch pos");
+  const mark = ({ x: y, segments, positions }: Travelling): Travelling => ({
+    x: laid(y, "stage batch pos width"),
+    ...(segments === undefined ? {} : { segments: ids(segments) }),
+    ...(positions === undefined ? {} : { positions: ids(positions) }),
+  });
+  return nn.pipeline(stage, layers, { x, ...documents }, { ...sizes, mark }).x;
+}
+
 /**
  * Logits of every position.
  *
  * @param ids - int32 `[batch, pos]`
+ * @param documents - of packed batches
+ * @throws ShardingError for a pipeline whose microbatches do not divide the batch
  */
 export function decoder(
   p: Decoder<Tensor>,
   ids: Tensor,
   config: DecoderConfig,
-  { segments, positions }: Pick<nn.AttentionCall, "segments" | "positions"> = {},
+  { segments, positions }: Documents = {},
 ): DecoderOutput {
-  const call = {
+  const documents: Documents = {
     ...(segments === undefined ? {} : { segments }),
     ...(positions === undefined ? {} : { positions }),
-    // Of products, those of attention alone are as large as a length squared.
-    recompute: config.recompute === "all-but-products",
   };
-  const attend: Attending = (own, x) => nn.causalAttention(own, x, attentionConfig(config), call);
-  const slots = config.experts === 0 ? 0 : slotsOf(config, ids.size("pos"));
-  const step = (x: Tensor, own: DecoderStep<Tensor>) => {
-    const [y] = throughLayer(own.dense, x, config, attend, slots);
-    return own.sparse === undefined
-      ? ([y, []] as const)
-      : throughLayer(own.sparse, y, config, attend, slots);
-  };
-  const options = { checkpoint: checkpointOf(config) };
-  const [last, facts] = nn.scanLayers(step, embedded(p, ids, positions), p.layers, options);
+  const start = embedded(p, ids, positions);
+  const [last, facts] =
+    config.pipeline === undefined
+      ? throughLayers(p.layers, start, config, documents)
+      : [throughStages(p.layers, start, config, config.pipeline, documents), []];
   return { logits: logitsOf(p, last), facts };
 }
 
@@ -212,9 +266,10 @@ export function decoderStep(
     return mixed;
   };
   const places = at.reshape([at.size("batch"), 1]).add(arange(ids.size("pos")));
+  const layers = layersOf(p, config);
   let x = embedded(p, ids, places.as("batch pos"));
   for (let i = 0; i < loopLength(config); i++) {
-    const own = nn.layerOf(p.layers, i);
+    const own = nn.layerOf(layers, i);
     [x] = throughLayer(own.dense, x, config, attend, slots);
     if (own.sparse !== undefined) [x] = throughLayer(own.sparse, x, config, attend, slots);
   }

@@ -8,6 +8,7 @@
  */
 
 import { ConfigError, suggestion } from "../../core/errors.ts";
+import type { PipelineSizes } from "../../nn/index.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 import type { DecoderConfig, DecoderPreset } from "./config.ts";
 
@@ -85,6 +86,21 @@ function narrow(size: string, layers: number): DecoderPreset {
   };
 }
 
+/** The same with its layers on stages, as the paper has them beside x and y; so many microbatches unverified. */
+function pipelined(
+  { name, summary, model, training }: DecoderPreset,
+  pipeline: PipelineSizes,
+): DecoderPreset {
+  const { stages, microbatches, rounds = 1 } = pipeline;
+  const around = rounds === 1 ? "" : ` in ${rounds} rounds`;
+  return {
+    name: `${name}-${rounds === 1 ? "pipelined" : "circular"}`,
+    summary: `${summary}; ${stages} stages${around}, ${microbatches} microbatches`,
+    model: { ...model, pipeline },
+    training,
+  };
+}
+
 /** 18 sparse layers of `experts · 2 · 1024 · 8192` parameters. */
 function sparse(size: string, experts: number): DecoderPreset {
   return {
@@ -149,14 +165,18 @@ const NANO_TRAINING: TrainingSettings = {
   ...{ batch: 16, length: 64, steps: 400, warmup: 100, learningRate: 0.02 },
 };
 
+const nano: DecoderPreset = {
+  name: "gspmd-nano",
+  summary: "4 layers, bytes; trains on a laptop in minutes",
+  model: NANO,
+  training: NANO_TRAINING,
+};
+
 /** Every preset, small ones first. */
 export const PRESETS: readonly DecoderPreset[] = [
-  {
-    name: "gspmd-nano",
-    summary: "4 layers, bytes; trains on a laptop in minutes",
-    model: NANO,
-    training: NANO_TRAINING,
-  },
+  nano,
+  pipelined(nano, { stages: 4, microbatches: 8 }),
+  pipelined(nano, { stages: 2, microbatches: 4, rounds: 2 }),
   {
     name: "gspmd-nano-moe",
     summary: "gspmd-nano with 8 experts in every other layer",
@@ -171,6 +191,10 @@ export const PRESETS: readonly DecoderPreset[] = [
   narrow("16b", 64),
   narrow("32b", 128),
   narrow("64b", 256),
+  pipelined(narrow("16b", 64), { stages: 4, microbatches: 16 }),
+  pipelined(narrow("16b", 64), { stages: 4, microbatches: 16, rounds: 4 }),
+  pipelined(narrow("32b", 128), { stages: 4, microbatches: 16 }),
+  pipelined(narrow("64b", 256), { stages: 4, microbatches: 16 }),
   sparse("37b", 128),
   sparse("144b", 512),
   sparse("577b", 2048),

@@ -1,6 +1,8 @@
 /** @file Strict reading of a saved decoder configuration: a misspelt or missing key stops the run. */
 
 import { z } from "zod";
+import { ShardingError } from "../../core/errors.ts";
+import { layersPerStage, scheduleOf } from "../../nn/index.ts";
 import { readStrict } from "../../train/strict.ts";
 import { type DecoderConfig, RECOMPUTES } from "./config.ts";
 
@@ -30,6 +32,9 @@ const model: z.ZodType<DecoderConfig> = z
     capacityFactor: z.number().positive(),
     auxWeight: z.number().nonnegative(),
     recompute: z.enum(RECOMPUTES),
+    pipeline: z
+      .strictObject({ stages: count, microbatches: count, rounds: count.exactOptional() })
+      .exactOptional(),
   })
   .check(({ value, issues }) => {
     const say = (key: string, message: string) =>
@@ -39,6 +44,15 @@ const model: z.ZodType<DecoderConfig> = z
     if (value.experts === 1) say("experts", "a token takes its two best; choose 0, or 2 at least");
     if (value.positions === "rotary" && value.dim % 2 !== 0)
       say("dim", `rotary positions turn pairs; ${value.dim} is odd`);
+    if (value.pipeline === undefined) return;
+    if (value.experts > 0) say("pipeline", "a model with experts has no stages");
+    try {
+      scheduleOf(value.pipeline);
+      layersPerStage(value.layers, value.pipeline);
+    } catch (error) {
+      if (!(error instanceof ShardingError)) throw error;
+      say("pipeline", error.headline);
+    }
   });
 
 /** @throws ConfigError naming every key that is wrong */

@@ -13,6 +13,7 @@ import { fullLike } from "../creation.ts";
 import { repeat } from "../families.ts";
 import { transpose } from "../layout.ts";
 import { untilSteady } from "./forms.ts";
+import { keeperOf } from "./scan.residuals.ts";
 import { rolesOf, type ScanParams, scan } from "./scan.ts";
 
 /**
@@ -34,7 +35,8 @@ export function scanJvp(
   );
   const { primal, tangent, moves } = told.parts;
   const count = p.body.outputs.length;
-  const residuals = primal.outputs.slice(count);
+  const kept = primal.outputs.slice(count).map(keeperOf(primal));
+  const residuals = [...new Set(kept.map(({ source }) => source))];
   const changing = dependents(
     primal,
     primal.inputs.map((_, i) => i >= p.constants),
@@ -76,7 +78,8 @@ export function scanJvp(
       groups,
     );
     const [nextFixed, nextStep] = [fixedIn.values(), stepIn.values()];
-    const residualsIn = residuals.map((v) => take(changing.has(v) ? nextStep : nextFixed));
+    const known = new Map(residuals.map((v) => [v, take(changing.has(v) ? nextStep : nextFixed)]));
+    const residualsIn = kept.map(({ source, again }) => again(known.get(source) as Tensor));
     const dots = inline(tangent, [
       ...dConstants,
       ...dCarries,

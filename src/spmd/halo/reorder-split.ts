@@ -1,4 +1,4 @@
-/** @file Reverse, concatenate and split along a split dimension: every element has one place to go to. */
+/** @file Reverse, roll, concatenate and split along a split dimension: every element has one place to go to. */
 
 import { ShardingError } from "../../core/errors.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -23,6 +23,32 @@ export function reverseSplit(mesh: Mesh, x: Tensor, at: Split): Tensor {
   const starts = places.map((i) => size - block * (i + 1));
   const counts = places.map((i) => (block * i < size ? block : 0));
   return reverse(exchange(mesh, x, at, { starts, counts, length: block }), [at.dim]);
+}
+
+/**
+ * A split dimension whose element i moves to place (i + shift) mod size, split likewise. Of even blocks, each place sends
+ * what crosses its border to one other, or to two; a shift by a block or less is one exchange with the next place.
+ *
+ * @param x - local, blocks of ⌈size/shards⌉ along `at.dim`
+ * @param shift - 0 < shift < size
+ */
+export function rollSplit(mesh: Mesh, x: Tensor, at: Split, shift: number): Tensor {
+  const blocks = blocksOf(at);
+  const { size, block, shards } = blocks;
+  checkBlock("rollSplit", x, at, block);
+  // Results before `shift` come from the end, the others from the beginning.
+  const halves = [
+    { begin: 0, end: shift, from: size - shift },
+    { begin: shift, end: size, from: 0 },
+  ];
+  const runs = halves.flatMap(({ begin, end, from }) =>
+    Array.from({ length: shards }, (_, target): Run => {
+      const first = Math.max(begin, block * target);
+      const count = Math.min(end, block * (target + 1)) - first;
+      return { target, from: from + first - begin, count, to: first - block * target };
+    }).filter(({ count }) => count > 0),
+  );
+  return exchangePieces(mesh, x, at, piecesOf(heldIn(blocks), runs), block);
 }
 
 /**

@@ -14,6 +14,7 @@ import { concatenateOp, padOp, sliceOp, splitOp } from "../../ops/pieces.ts";
 import { windowPickOp, windowPutOp } from "../../ops/pool.places.ts";
 import { windowArgMaxOp, windowMaxOp, windowSumOp } from "../../ops/pool.ts";
 import { prodOp } from "../../ops/reduce.ts";
+import { rollOp } from "../../ops/roll.ts";
 import { scatterMaxOp, scatterMinOp, scatterSetOp } from "../../ops/scatter.ts";
 import { logSoftmaxOp, logSumExpOp, softmaxOp } from "../../ops/softmax.ts";
 import { topKOp } from "../../ops/top-k.ts";
@@ -26,7 +27,14 @@ import { windowPickMoves, windowPutMoves } from "./places.ts";
 import { argMaxSplit, cumsumSplit, prodSplit, topKSplit } from "./reductions.ts";
 import { reshapeMoves } from "./reshapes.ts";
 import { gatherRows, scatterAddRows, scatterRows } from "./rows.ts";
-import { concatenateMoves, padMoves, reverseMoves, sliceMoves, splitMoves } from "./slices.ts";
+import {
+  concatenateMoves,
+  padMoves,
+  reverseMoves,
+  rollMoves,
+  sliceMoves,
+  splitMoves,
+} from "./slices.ts";
 import {
   convolveKernelMoves,
   convolveMoves,
@@ -56,6 +64,7 @@ const MOVE_RULES: ReadonlyMap<unknown, MoveRule> = new Map<unknown, MoveRule>([
   [sliceOp, sliceMoves],
   [padOp, padMoves],
   [reverseOp, reverseMoves],
+  [rollOp, rollMoves],
   [concatenateOp, concatenateMoves],
   [splitOp, splitMoves],
   [convolveOp, convolveMoves],

@@ -1,4 +1,4 @@
-/** @file Slice, pad, reverse, concatenate and split along split dimensions: elements go where they have to be. */
+/** @file Slice, pad, reverse, roll, concatenate and split along split dimensions: elements go where they have to be. */
 
 import type { Equation } from "../../core/program.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -13,7 +13,14 @@ import {
   sliceOp,
   splitOp,
 } from "../../ops/pieces.ts";
-import { concatenateSplit, partsSplit, regroupSplit, reverseSplit } from "../halo/reorder-split.ts";
+import type { RollParams } from "../../ops/roll.ts";
+import {
+  concatenateSplit,
+  partsSplit,
+  regroupSplit,
+  reverseSplit,
+  rollSplit,
+} from "../halo/reorder-split.ts";
 import { padSplit, sliceSplit } from "../halo/slice-split.ts";
 import {
   type MoveQuestion,
@@ -75,6 +82,12 @@ export const reverseMoves: MoveRule = moveRule((question) => {
   const [x] = question.operands as readonly [Tensor];
   const turned = own.length === 0 ? x : reverse(x, own);
   return [splits.reduce((y, split) => reverseSplit(question.mesh, y, split), turned)];
+});
+
+export const rollMoves: MoveRule = moveRule((question) => {
+  const { shift } = question.equation.params as RollParams;
+  const [x] = question.operands as readonly [Tensor];
+  return [rollSplit(question.mesh, x, splitOperand(question), shift)];
 });
 
 /** What the results of an equation are slices of; none where they are something else. */
