@@ -2,9 +2,8 @@
  * @file Training on a mesh has the losses of one device: with experts that devices exchange tokens for, and with weights
  * and optimiser state split over examples as well.
  *
- * Two runs in float32 part in the end whatever their arithmetic, by a factor of two every step or two once the rate has
- * grown: a single weight changed by one unit in the last place parts them as far. So the mesh goes on from the state of
- * one device every 25 steps.
+ * Batches are small, so that no expert's choice turns on the last bit of a score within these steps. With the preset's
+ * own batch some do, from step 20 on, and part two float32 runs whatever their arithmetic (docs/log.md).
  */
 
 import { readFile } from "node:fs/promises";
@@ -23,7 +22,6 @@ import type { TokenBatch } from "../../src/train/model.ts";
 import type { TrainState } from "../../src/train/step.ts";
 
 const STEPS = 50;
-const TOGETHER = 50;
 const [BATCH, LENGTH] = [8, 48];
 
 const mesh = makeMesh({ data: 2, model: 2 });
@@ -51,19 +49,18 @@ function trainer(rules: AxisRules | null, onPartitioned: (parted: Partitioned) =
 }
 
 const initial = await jit((key: random.Key) => model.initial(key), { engine })(random.key(7));
-/** Losses of one device, and its states at the steps from which others go on. */
-const alone = await (async () => {
-  const step = trainer(null);
-  const [losses, states]: [number[], TrainState[]] = [[], []];
+const alone = await losses(trainer(null));
+
+async function losses(step: ReturnType<typeof trainer>): Promise<number[]> {
+  const found: number[] = [];
   let state = initial;
   for (let at = 0; at < STEPS; at++) {
-    if (at % TOGETHER === 0) states.push(state);
     const [next, { report }] = await step(state, batchAt(at));
-    losses.push(report.crossEntropy.item());
+    found.push(report.crossEntropy.item());
     state = next;
   }
-  return { losses, states };
-})();
+  return found;
+}
 
 test.each([
   ["experts over data, widths over model", defaultRules(mesh), "allToAll"],
@@ -74,16 +71,8 @@ test.each([
   ],
 ] as const)("%s", async (name, rules, kind) => {
   const parted: Partitioned[] = [];
-  const step = trainer(rules, (each) => parted.push(each));
-  let worst = 0;
-  let state = initial;
-  for (let at = 0; at < STEPS; at++) {
-    state = at % TOGETHER === 0 ? (alone.states[at / TOGETHER] ?? state) : state;
-    const [next, { report }] = await step(state, batchAt(at));
-    const expected = alone.losses[at] ?? Number.NaN;
-    worst = Math.max(worst, Math.abs(report.crossEntropy.item() - expected) / expected);
-    state = next;
-  }
+  const found = await losses(trainer(rules, (each) => parted.push(each)));
+  const worst = Math.max(...found.map((loss, at) => Math.abs(loss / (alone[at] ?? 0) - 1)));
   process.stdout.write(
     `mesh training, ${name}: largest difference of ${STEPS} losses ${worst.toExponential(1)} of the loss\n`,
   );
@@ -92,30 +81,3 @@ test.each([
   expect(kinds).toContain("allToAll");
   expect(kinds).toContain(kind);
 });
-
-test("a weight changed by one unit in the last place parts two runs on one device, too", async () => {
-  const step = trainer(null);
-  let state = nudged(initial);
-  let worst = 0;
-  for (let at = 0; at < STEPS; at++) {
-    const [next, { report }] = await step(state, batchAt(at));
-    const expected = alone.losses[at] ?? Number.NaN;
-    worst = Math.max(worst, Math.abs(report.crossEntropy.item() - expected) / expected);
-    state = next;
-  }
-  process.stdout.write(`one device, one weight nudged: ${worst.toExponential(1)} of the loss\n`);
-  expect(worst).toBeGreaterThan(0);
-});
-
-/** The state with one element of the embedding changed in its last place. */
-function nudged(state: TrainState): TrainState {
-  const params = state.params as { readonly embedding: ReturnType<typeof fromData> };
-  const { embedding } = params;
-  const data = Float32Array.from(embedding.data() as Float32Array);
-  new Int32Array(data.buffer)[BATCH] = (new Int32Array(data.buffer)[BATCH] ?? 0) + 1;
-  const axes = embedding.names.join(" ");
-  return {
-    ...state,
-    params: { ...params, embedding: fromData("float32", embedding.dims, data, axes) },
-  } as TrainState;
-}
