@@ -57,10 +57,22 @@ export function isProgram(value: unknown): value is Program {
   return typeof value === "object" && value !== null && "equations" in value && "inputs" in value;
 }
 
+/** The programs in the params of an op: in records and lists of programs, never inside lists of numbers. */
+export function programsIn(params: unknown): readonly Program[] {
+  if (isProgram(params)) return [params];
+  if (typeof params !== "object" || params === null || isPlainList(params)) return [];
+  return Object.values(params).flatMap(programsIn);
+}
+
+/** Sizes, indices, groups of thousands of devices: looking into them for programs would take longer than all else. */
+function isPlainList(value: object): boolean {
+  return ArrayBuffer.isView(value) || (Array.isArray(value) && !isProgram(value[0]));
+}
+
 /** Params with every program in them replaced; the params themselves where there is none. */
 export function mapPrograms<P>(params: P, f: (program: Program) => Program): P {
   if (isProgram(params)) return f(params) as P & Program;
-  if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return params;
+  if (typeof params !== "object" || params === null || isPlainList(params)) return params;
   const children: readonly unknown[] = Object.values(params);
   const mapped = children.map((child) => mapPrograms(child, f));
   if (mapped.every((child, i) => child === children[i])) return params;

@@ -2,7 +2,7 @@
 
 import type { Groups } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
-import { type Equation, isProgram, type Program } from "../core/program.ts";
+import { type Equation, type Program, programsIn } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { SourceLine } from "../core/source.ts";
 import type { PermuteParams } from "../ops/collectives.device.ts";
@@ -33,11 +33,6 @@ export function exchangesOf(program: Program, times = 1): Exchange[] {
 }
 
 /** Programs that an op's params hold. */
-export function programsIn(params: unknown): Program[] {
-  if (isProgram(params)) return [params];
-  if (typeof params !== "object" || params === null || ArrayBuffer.isView(params)) return [];
-  return Object.values(params).flatMap(programsIn);
-}
 
 /** What one equation sends; undefined where it is no collective, or devices stand alone in it. */
 export function exchangeOf(

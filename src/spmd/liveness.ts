@@ -1,10 +1,9 @@
 /** @file How much memory a per-device program holds at once, equation by equation. */
 
 import { dtypeFacts } from "../core/dtype.ts";
-import type { Equation, Program, Variable } from "../core/program.ts";
+import { type Equation, type Program, programsIn, type Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 import { rolesOf, type ScanParams, scanOp } from "../ops/control/scan.ts";
-import { programsIn } from "./exchanges.ts";
 
 export interface MemoryUse {
   /** Arguments: weights, optimiser state, batch. */

@@ -11,13 +11,13 @@
 
 import { isCollective } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
-import type { Equation, Program, Variable } from "../core/program.ts";
+import { type Equation, type Program, programsIn, type Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import type { PermuteParams } from "../ops/collectives.device.ts";
 import { type ScanParams, scanOp } from "../ops/control/scan.ts";
 import type { Device } from "./devices.ts";
-import { type Exchange, exchangeOf, programsIn } from "./exchanges.ts";
+import { type Exchange, exchangeOf } from "./exchanges.ts";
 import type { Mesh } from "./mesh.ts";
 import { ringOf } from "./torus.ts";
 

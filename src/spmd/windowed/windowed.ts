@@ -13,12 +13,12 @@ import {
   type Equation,
   mapPrograms,
   type Program,
+  programsIn,
   type Variable,
   withoutDeadCode,
 } from "../../core/program.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { simplifyAll } from "../../transforms/simplify.ts";
-import { programsIn } from "../exchanges.ts";
 import { type Mesh, partsOfGroups } from "../mesh.ts";
 import { deviceAlong } from "../place.ts";
 import { contractGathered } from "./gathered.ts";
