@@ -1,6 +1,7 @@
 /** @file The law of partitioning over many draws: samples of every op, random windows and boxes, and random programs; with what was covered. */
 
 import { isCollective } from "../../core/collective.ts";
+import type { Op } from "../../core/op.ts";
 import { aval } from "../../core/shape.ts";
 import { factorsOfAxis } from "../../core/sharding-rule.ts";
 import { manualOp } from "../../ops/control/manual.ts";
@@ -51,12 +52,20 @@ const MOST_TOLD = 20;
 export function partitionLaws({ cases, seed, onProgress }: LawOptions): LawResult {
   // An annotation is no work of its own: its operand is moved.
   const ops = PARTITIONED_OPS.filter((op) => (op as unknown) !== shardOp);
-  const samples = ops.flatMap((op) => op.samples().map((sample) => ({ op, sample })));
+  const samplesOf = (op: Op) => op.samples().map((sample) => ({ op, sample }));
+  const samples = ops.flatMap(samplesOf);
+  const kinds = ops.map((op) => ({ op, kinds: kindsOf(op).kinds }));
   const counts = new Map<string, number>();
   const mismatches: string[] = [];
   for (let i = 0; i < cases; i++) {
     const own = seed * 1_000_003 + i;
-    const found = drawnCase(i, own, samples);
+    const rare = i % 8 === 4 ? rarest(kinds, counts) : undefined;
+    const found = drawnCase(
+      i,
+      own,
+      rare === undefined ? samples : samplesOf(rare),
+      rare !== undefined,
+    );
     for (const [op, split] of found.splits) {
       const key = `${op} ${split}`;
       counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -68,7 +77,27 @@ export function partitionLaws({ cases, seed, onProgress }: LawOptions): LawResul
   return { cases, seed, mismatches, coverage: ops.map((op) => coverageOf(op, counts)) };
 }
 
-function drawnCase(i: number, seed: number, samples: readonly DrawnOp[]): PartitionedCase {
+/** The op of which some kind of factor was split least often. */
+function rarest(
+  ops: readonly { readonly op: Op; readonly kinds: ReadonlySet<Split> }[],
+  counts: ReadonlyMap<string, number>,
+): Op | undefined {
+  let least: { readonly op: Op; readonly count: number } | undefined;
+  for (const { op, kinds } of ops)
+    for (const kind of kinds) {
+      const count = counts.get(`${op.name} ${kind}`) ?? 0;
+      if (least === undefined || count < least.count) least = { op, count };
+    }
+  return least?.op;
+}
+
+/** @param everywhere - whether all values of the program are annotated */
+function drawnCase(
+  i: number,
+  seed: number,
+  samples: readonly DrawnOp[],
+  everywhere: boolean,
+): PartitionedCase {
   if (i % 2 === 1) {
     const { program, inputs } = randomProgram(drawer(seed));
     return partitionedCase(program, inputs, drawer(seed, CHOICES));
@@ -79,10 +108,11 @@ function drawnCase(i: number, seed: number, samples: readonly DrawnOp[]): Partit
   }
   const chosen = samples[(i >> 2) % samples.length];
   if (chosen === undefined) return { mismatch: undefined, splits: [] };
-  return partitionedSample(chosen.op, chosen.sample, seed);
+  return partitionedSample(chosen.op, chosen.sample, seed, everywhere);
 }
 
-function coverageOf(op: (typeof OPS)[number], counts: ReadonlyMap<string, number>): Coverage {
+/** Kinds of factors that can be split in an op, and whether some other one is always gathered. */
+function kindsOf(op: Op): { readonly kinds: ReadonlySet<Split>; readonly gathered: boolean } {
   const kinds = new Set<Split>();
   let gathered = false;
   for (const sample of op.samples()) {
@@ -102,6 +132,11 @@ function coverageOf(op: (typeof OPS)[number], counts: ReadonlyMap<string, number
     }
     if (move?.others !== undefined) kinds.add("moves");
   }
+  return { kinds, gathered };
+}
+
+function coverageOf(op: Op, counts: ReadonlyMap<string, number>): Coverage {
+  const { kinds, gathered } = kindsOf(op);
   const splits = [...kinds].map((kind) => [kind, counts.get(`${op.name} ${kind}`) ?? 0] as const);
   return { op: op.name, splits: Object.fromEntries(splits), gathered };
 }
