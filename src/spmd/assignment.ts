@@ -39,7 +39,7 @@ export interface AssignmentQuestion {
   /** Factors of `rule.moves` that can be split all the same, since somebody knows how. */
   readonly movable: ReadonlySet<Factor>;
   /** Other rules of the op; their moving factors may all be split. */
-  readonly others?: readonly ShardingRule[];
+  others?(): readonly ShardingRule[];
   /** Bytes that resharding sends from each device. */
   bytes(form: Aval, from: Sharding, to: Sharding): number;
   /** Bytes that the op itself sends where factors are split along which data moves. */
@@ -60,7 +60,8 @@ const MOST_CHOICES = 512;
 
 /** All choices, the likeliest first; never empty, since nothing needs to be split. */
 export function assignments(question: AssignmentQuestion): Assignment[] {
-  const { rule, movable, others = [] } = question;
+  const { rule, movable } = question;
+  const others = question.others?.() ?? [];
   const of = (one: ShardingRule, may: ReadonlySet<Factor>) =>
     [...choices(optionsOf(question, one, may))].flatMap(
       (factors) => assignmentOf(one, factors) ?? [],
@@ -220,15 +221,23 @@ export function assignmentKey(
   params: unknown,
 ): string {
   const sides = [rule.operands, rule.results, rule.sum, rule.max, rule.min, rule.moves];
-  const layout = ({ dims, sum }: Sharding) =>
-    [...dims.map(({ axes }) => axes), sum]
-      .map((axes) => axes.map((part) => showPart(part)).join("+"))
-      .join(",");
   const placed = [...operands, ...results].map(
     ({ form, sharding, copies = [], late = false }) =>
-      `${late ? "late " : ""}${form.dtype}${form.dims}:${[sharding, ...copies].map(layout).join(" ")}`,
+      `${late ? "late " : ""}${form.dtype}${form.dims}:${[sharding, ...copies].map(layoutText).join(" ")}`,
   );
   // How much moves is in the params, as the reach of a window is.
   const how = movable.size > 0 ? `${op} ${JSON.stringify(params)}` : "";
   return `${JSON.stringify(sides)}|${placed.join("|")}|${[...movable]}|${how}`;
+}
+
+const layouts = new WeakMap<Sharding, string>();
+
+function layoutText(sharding: Sharding): string {
+  const known = layouts.get(sharding);
+  if (known !== undefined) return known;
+  const text = [...sharding.dims.map(({ axes }) => axes), sharding.sum]
+    .map((axes) => axes.map((part) => showPart(part)).join("+"))
+    .join(",");
+  layouts.set(sharding, text);
+  return text;
 }

@@ -324,6 +324,12 @@ class Partitioner {
   #assign(equation: Equation, rule: ShardingRule, pieces: Pieces): Assignment {
     const { op, params, inputs, outputs } = equation;
     const move = moveRuleOf(op);
+    // Seldom asked for: most questions have been answered before, and mostly by the rule itself.
+    let made: readonly ShardingRule[] | undefined;
+    const others = () => {
+      made ??= move?.others?.(equation) ?? [];
+      return made;
+    };
     const question: AssignmentQuestion = {
       rule,
       operands: inputs.map(
@@ -340,7 +346,7 @@ class Partitioner {
         }),
       ),
       movable: move?.movable(rule, params) ?? new Set<Factor>(),
-      others: move?.others?.(equation) ?? [],
+      others,
       moved: (assignment) => this.#moved(equation, assignment, pieces),
       bytes: (form: Aval, from: Sharding, to: Sharding) =>
         reshardBytes(this.#mesh, form.dims, dtypeFacts(form.dtype).bytes, from, to),
@@ -348,15 +354,14 @@ class Partitioner {
     const { choose } = this.#options;
     if (choose !== undefined) return choose(question);
     const key = assignmentKey(question, op.name, params);
-    const rules = [rule, ...(question.others ?? [])];
     let known = this.#assignments.get(key);
     if (known === undefined) {
       const assignment = cheapest(question);
-      known = { assignment, at: rules.indexOf(assignment.rule) };
+      known = { assignment, at: [rule, ...others()].indexOf(assignment.rule) };
       this.#assignments.set(key, known);
     }
     // The rule of an equation alike makes params of its own.
-    return { ...known.assignment, rule: rules[known.at] ?? rule };
+    return { ...known.assignment, rule: known.at === 0 ? rule : (others()[known.at - 1] ?? rule) };
   }
 
   /** Of what may stay a partial sum, how the summands lie: the sum costs nothing here. */

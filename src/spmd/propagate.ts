@@ -54,6 +54,8 @@ export class Propagated {
   readonly mesh: Mesh;
   readonly relations: readonly Relation[];
   readonly #held: ReadonlyMap<Variable, Held>;
+  /** One object a value, however often it is asked for. */
+  readonly #shardings = new Map<Variable, Sharding>();
 
   constructor(mesh: Mesh, relations: readonly Relation[], held: ReadonlyMap<Variable, Held>) {
     this.mesh = mesh;
@@ -63,6 +65,14 @@ export class Propagated {
 
   /** Replicated for a value that no equation has. */
   shardingOf(v: Variable): Sharding {
+    const known = this.#shardings.get(v);
+    if (known !== undefined) return known;
+    const sharding = this.#shardingOf(v);
+    this.#shardings.set(v, sharding);
+    return sharding;
+  }
+
+  #shardingOf(v: Variable): Sharding {
     const held = this.#held.get(v);
     const dims = held?.axes ?? v.aval.dims.map(() => []);
     const closed = (axes: readonly AxisPart[]): DimSharding => ({ axes, open: false, priority: 0 });
