@@ -52,6 +52,8 @@ export function allReduceDevices(): Sample<AllReduceParams>[] {
     sample("the sum of integers", [integers(-9, 9, 5)], of(ALL, "sum")),
     sample("the largest", [random(2, 3)], of(PAIRS, "max")),
     sample("the least of uneven groups", [random(5)], of(UNEVEN, "min")),
+    sample("the product of pairs", [random(2, 3)], of(PAIRS, "prod")),
+    sample("the product of integers", [integers(-9, 9, 5)], of(CROSSED, "prod")),
     sample("the largest integer", [integers(-9, 9, 5)], of(ALL, "max")),
     sample(
       "ties and infinities",

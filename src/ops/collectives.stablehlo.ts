@@ -8,7 +8,12 @@ import type { HloEmitter, HloValue } from "../core/lowering.ts";
 import { type Aval, aval, sizeOf } from "../core/shape.ts";
 
 const CHANNEL = "channel_handle = #stablehlo.channel_handle<handle = 1, type = 1>";
-const COMBINE = { sum: "stablehlo.add", max: "stablehlo.maximum", min: "stablehlo.minimum" };
+const COMBINE = {
+  sum: "stablehlo.add",
+  max: "stablehlo.maximum",
+  min: "stablehlo.minimum",
+  prod: "stablehlo.multiply",
+};
 
 /** Rows of numbers; short rows are filled with −1, as StableHLO wants uneven groups written. */
 function matrix(rows: Groups): string {

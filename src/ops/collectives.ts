@@ -16,18 +16,22 @@ import {
   type Groups,
   groupSize,
 } from "../core/collective.ts";
+import type { DType } from "../core/dtype.ts";
 import { ShapeError } from "../core/errors.ts";
 import { build, get, type NdArray, zipElements } from "../core/ndarray.ts";
 import type { Each, One } from "../core/op.ts";
 import { rejects } from "../core/samples.ts";
 import { type Aval, aval, axisOf, dimOf, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { div, mul, scale } from "./arithmetic.ts";
+import { div, mul, scale, wrapping } from "./arithmetic.ts";
 import * as samples from "./collectives.samples.ts";
 import * as hlo from "./collectives.stablehlo.ts";
 import { constantOf, fullLike } from "./creation.ts";
+import { cumprod } from "./cumulative.ts";
 import { checkDType, NUMBERS } from "./dtypes.ts";
+import { reshape } from "./layout.ts";
 import { convert, equal } from "./logic.ts";
+import { sum } from "./sum.ts";
 
 const alone = ({ groups }: { readonly groups: Groups }) =>
   groups.every((group) => group.length === 1);
@@ -83,26 +87,31 @@ function block(x: NdArray, axis: number, k: number, count: number): NdArray {
 
 // ---- all-reduce ---------------------------------------------------------------------------------
 
-export type Reduction = "sum" | "max" | "min";
+export type Reduction = "sum" | "max" | "min" | "prod";
 
 export interface AllReduceParams {
   readonly groups: Groups;
   readonly reduction: Reduction;
 }
 
-const REDUCTIONS: Readonly<Record<Reduction, (a: number, b: number) => number>> = {
+const times = wrapping((a, b) => a * b, Math.imul);
+
+const REDUCTIONS: Readonly<Record<Reduction, (a: number, b: number, dtype: DType) => number>> = {
   sum: (a, b) => a + b,
+  prod: times,
   max: (a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.max(a, b)),
   min: (a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Math.min(a, b)),
 };
 
 function reduced(members: readonly NdArray[], reduction: Reduction): NdArray {
-  return members.reduce((a, b) => zipElements(a, b, a.dtype, REDUCTIONS[reduction]));
+  return members.reduce((a, b) =>
+    zipElements(a, b, a.dtype, (x, y) => REDUCTIONS[reduction](x, y, a.dtype)),
+  );
 }
 
 /**
  * Element by element over the members of each group; every member gets the result. Groups may have
- * different lengths. The gradient of a maximum or minimum goes to the members that have it, in equal
+ * different lengths, but not for a product, whose derivative needs the others' elements. The gradient of a maximum or minimum goes to the members that have it, in equal
  * shares; a NaN on one member is a NaN on all.
  */
 export const allReduceOp: CollectiveOp<AllReduceParams, One, One> = defineCollective<
@@ -111,8 +120,9 @@ export const allReduceOp: CollectiveOp<AllReduceParams, One, One> = defineCollec
   One
 >({
   name: "allReduce",
-  infer([x], { groups }) {
-    checkGroups("allReduce", groups);
+  infer([x], { groups, reduction }) {
+    if (reduction === "prod") groupSize("allReduce", groups);
+    else checkGroups("allReduce", groups);
     checkDType("allReduce", x, NUMBERS);
     return [x];
   },
@@ -121,6 +131,7 @@ export const allReduceOp: CollectiveOp<AllReduceParams, One, One> = defineCollec
     apply([dx], [x], [y], { groups, reduction }) {
       if (dx === null) return [null];
       if (reduction === "sum") return [allReduce(dx, groups)];
+      if (reduction === "prod") return [productTangent(dx, x, groups)];
       const winners = convert(equal(x, y), x.dtype);
       return [div(allReduce(mul(dx, winners), groups), allReduce(winners, groups))];
     },
@@ -135,7 +146,8 @@ export const allReduceOp: CollectiveOp<AllReduceParams, One, One> = defineCollec
     if (alone({ groups })) return [x.tensor];
     const constant = constantOf(x);
     if (constant === null) return null;
-    if (reduction !== "sum") return [fullLike(y, constant)];
+    if (reduction === "max" || reduction === "min") return [fullLike(y, constant)];
+    if (reduction === "prod") return null;
     const [first, ...rest] = groups.map(({ length }) => length);
     return rest.every((length) => length === first) ? [fullLike(y, constant * (first ?? 1))] : null;
   },
@@ -162,7 +174,17 @@ export const allReduceOp: CollectiveOp<AllReduceParams, One, One> = defineCollec
   ],
 });
 
-/** The sum (or largest, or least) of x over the devices of each group, on all of them. */
+/** Each member's share: its tangent times the elements of the others; divides by nothing, so it is right at zeros. */
+function productTangent(dx: Tensor, x: Tensor, groups: Groups): Tensor {
+  const names = [null, ...x.names];
+  const all = (z: Tensor) => allGather(reshape(z, [1, ...z.dims], names), 0, groups);
+  const values = all(x);
+  const before = cumprod(values, 0, { exclusive: true });
+  const after = cumprod(values, 0, { exclusive: true, reverse: true });
+  return reshape(sum(mul(all(dx), mul(before, after)), [0]), x.dims, x.names);
+}
+
+/** The sum (or largest, or least, or product) of x over the devices of each group, on all of them. */
 export function allReduce(x: Tensor, groups: Groups, reduction: Reduction = "sum"): Tensor {
   return apply(allReduceOp, [x], { groups, reduction })[0];
 }

@@ -30,7 +30,10 @@ export function runCollective(
     const form = y.aval;
     if (record === collectivePermuteOp) return permute(xs, params as PermuteParams, form);
     const adds = form.dtype === "float32" || form.dtype === "int32" || form.dtype === "float64";
-    if (record === allReduceOp && adds) return allReduce(xs, params as AllReduceParams, form);
+    // Products of integers wrap around, which doubles do not.
+    const multiplies = (params as Partial<AllReduceParams>).reduction === "prod";
+    if (record === allReduceOp && adds && !(multiplies && form.dtype === "int32"))
+      return allReduce(xs, params as AllReduceParams, form);
     if (record === reduceScatterOp && adds) return reduceScatter(xs, params as AlongParams, form);
     if (record === allGatherOp) return allGather(xs, params as AlongParams, form);
     if (record === allToAllOp) return allToAll(xs, params as AllToAllParams, form);
@@ -80,6 +83,11 @@ function combine(members: readonly Tensor[], reduction: AllReduceParams["reducti
     if (reduction === "sum") {
       for (let i = 0; i < total.length; i++)
         total[i] = (total[i] as number) + (values[i] as number);
+      continue;
+    }
+    if (reduction === "prod") {
+      for (let i = 0; i < total.length; i++)
+        total[i] = (total[i] as number) * (values[i] as number);
       continue;
     }
     const pick = reduction === "max" ? Math.max : Math.min; // both give NaN where one is

@@ -13,10 +13,6 @@ export const EXCESS: readonly Excess[] = [
     why: "Axes change places on a dimension that they do not divide, so blocks do not nest: XLA pads and exchanges.",
     names: ["reshard/10×7 [x, y] → [y, x] on x=2,y=4"],
   },
-  {
-    why: "Our all-reduce adds, or takes an extreme: partial products are gathered.",
-    names: ["reduce/prod of 8 6 [x, -] along 0 → [-] on x=4"],
-  },
 ];
 
 /** Why a program may send more than XLA's; undefined for one that may not. */

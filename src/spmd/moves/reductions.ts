@@ -10,7 +10,6 @@ import { fullLike } from "../../ops/creation.ts";
 import { type CumsumParams, cumsum } from "../../ops/cumulative.ts";
 import { reduceMax } from "../../ops/extremes.ts";
 import { gather } from "../../ops/indexing.ts";
-import { reshape } from "../../ops/layout.ts";
 import { equal, isNaNElement, select } from "../../ops/logic.ts";
 import { GREATEST, LEAST } from "../../ops/magnitude.ts";
 import { prod } from "../../ops/reduce.ts";
@@ -22,7 +21,7 @@ import { type AxisPart, groupsAlong } from "../mesh.ts";
 import { deviceAlong } from "../place.ts";
 import { type MoveRule, moveRule, type SplitDim, splitDims, splitOperand } from "./move-rule.ts";
 
-/** Products of the pieces, gathered and multiplied: collectives know no products. */
+/** Products of the pieces, multiplied over devices. */
 export const prodSplit: MoveRule = moveRule((question) => {
   const { mesh, equation } = question;
   const { axes: gone } = equation.params as { readonly axes: readonly number[] };
@@ -31,10 +30,8 @@ export const prodSplit: MoveRule = moveRule((question) => {
     (clean, split) => withPadding(mesh, clean, split, 1),
     question.operands[0] as Tensor,
   );
-  const own = prod(x, gone);
   const axes = splits.flatMap((split): readonly AxisPart[] => split.axes);
-  const parts = allGather(reshape(own, [1, ...own.dims]), 0, groupsAlong(mesh, axes));
-  return [reshape(prod(parts, [0]), own.dims, own.names)];
+  return [allReduce(prod(x, gone), groupsAlong(mesh, axes), "prod")];
 });
 
 /** The least place of all devices whose largest element is the largest of all; NaN is larger than all numbers. */
