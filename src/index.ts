@@ -3,6 +3,7 @@
 export { AXIS_WORDS } from "./core/axes.ts";
 export type { DType, TypedArray } from "./core/dtype.ts";
 export * from "./core/errors.ts";
+export { type Mesh, makeMesh, parseMesh, showMesh } from "./core/mesh.ts";
 export type { Program } from "./core/program.ts";
 export { parseProgram, printProgram } from "./core/program-text.ts";
 export { verify } from "./core/verify.ts";
@@ -25,7 +26,6 @@ export {
 } from "./spmd/annotations.ts";
 export { type Exchange, exchangesOf, totalsOf } from "./spmd/exchanges.ts";
 export { explain } from "./spmd/explain.ts";
-export { type Mesh, makeMesh, parseMesh, showMesh } from "./spmd/mesh.ts";
 export { type Partitioned, type PartitionOptions, partition } from "./spmd/partition.ts";
 export { type Propagated, propagate } from "./spmd/propagate.ts";
 export { DeviceView, type PieceSpec, type ShardMapOptions, shardMap } from "./spmd/shard-map.ts";

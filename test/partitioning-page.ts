@@ -1,5 +1,6 @@
 /** @file The text of `docs/partitioning.md`: how partitioning works, with programs before and after, printed from itself. */
 
+import { parseMesh } from "../src/core/mesh.ts";
 import type { Program } from "../src/core/program.ts";
 import { printProgram } from "../src/core/program-text.ts";
 import { type Aval, aval } from "../src/core/shape.ts";
@@ -8,7 +9,6 @@ import { concatenate, conv, einsum, gelu, laid, shard } from "../src/numpy/index
 import { seedsOf } from "../src/spmd/annotations.ts";
 import { exchangesOf, totalsOf } from "../src/spmd/exchanges.ts";
 import { explain } from "../src/spmd/explain.ts";
-import { parseMesh } from "../src/spmd/mesh.ts";
 import { type Partitioned, partition } from "../src/spmd/partition.ts";
 import { propagate } from "../src/spmd/propagate.ts";
 import { shardMap } from "../src/spmd/shard-map.ts";

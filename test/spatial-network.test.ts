@@ -1,6 +1,7 @@
 /** @file A convolutional network whose images are cut along height and width: pieces are the whole, and talk little. */
 
 import { expect, test } from "vitest";
+import { makeMesh } from "../src/core/mesh.ts";
 import { random } from "../src/core/samples.ts";
 import type { Tensor } from "../src/core/tensor.ts";
 import { gelu } from "../src/ops/activations.ts";
@@ -12,7 +13,6 @@ import { rsqrt } from "../src/ops/exponential.ts";
 import { windowMax, windowSum } from "../src/ops/pool.ts";
 import { plainWindow } from "../src/ops/sliding-window.ts";
 import { restore, sum } from "../src/ops/sum.ts";
-import { makeMesh } from "../src/spmd/mesh.ts";
 import { type OnMesh, onMesh } from "../src/testing/partitioned.ts";
 import { grad } from "../src/transforms/vjp.ts";
 

@@ -3,11 +3,11 @@
  * (`spmd/devices.ts`, `spmd/roofline.ts`, `spmd/torus.ts`): nothing is fitted to a row.
  */
 
+import { deviceCount, parseMesh } from "../core/mesh.ts";
 import { leaves } from "../core/tree.ts";
 import { finalisedRules, seedsOf } from "../spmd/annotations.ts";
 import { deviceNamed } from "../spmd/devices.ts";
 import { memoryUse } from "../spmd/liveness.ts";
-import { deviceCount, parseMesh } from "../spmd/mesh.ts";
 import { partition } from "../spmd/partition.ts";
 import { propagate } from "../spmd/propagate.ts";
 import { type StepTime, stepTime } from "../spmd/roofline.ts";

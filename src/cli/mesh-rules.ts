@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
+import type { Mesh } from "../core/mesh.ts";
 import { readSmall } from "../files/read.ts";
 import {
   type AxisRules,
@@ -10,7 +11,6 @@ import {
   finalisedRules,
   parseRules,
 } from "../spmd/annotations.ts";
-import type { Mesh } from "../spmd/mesh.ts";
 
 export const RULES_HELP =
   "mesh axes by axis word: batch=data,embed=data, a JSON file of such, or finalised, GSPMD's for dense Transformers on x and y; the usual ones when absent";

@@ -1,5 +1,6 @@
 /** @file `partition`: what a training step becomes on a mesh of devices, before anybody rents one. */
 
+import { deviceCount, type Mesh, parseMesh, showMesh } from "../core/mesh.ts";
 import { printProgram } from "../core/program-text.ts";
 import { formatBytes, formatCount } from "../core/text.ts";
 import { namedLeaves } from "../core/tree.ts";
@@ -7,7 +8,6 @@ import { seedsOf } from "../spmd/annotations.ts";
 import { DEVICES, deviceNamed } from "../spmd/devices.ts";
 import { exchangesOf } from "../spmd/exchanges.ts";
 import { memoryUse } from "../spmd/liveness.ts";
-import { deviceCount, type Mesh, parseMesh, showMesh } from "../spmd/mesh.ts";
 import { partition } from "../spmd/partition.ts";
 import { propagate } from "../spmd/propagate.ts";
 import { stepTime } from "../spmd/roofline.ts";

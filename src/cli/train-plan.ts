@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError, UsageError } from "../core/errors.ts";
+import { parseMesh } from "../core/mesh.ts";
 import { formatBytes } from "../core/text.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { noticesOf, openTrainingData, type TrainingData } from "../data/training-data.ts";
@@ -12,7 +13,6 @@ import { createOnnxEngine } from "../engines/onnx/onnx.ts";
 import { referenceEngine } from "../engines/reference/reference.ts";
 import { openModel } from "../exchange/open-model.ts";
 import { exchangesOf, totalsOf } from "../spmd/exchanges.ts";
-import { parseMesh } from "../spmd/mesh.ts";
 import type { Weights } from "../train/model.ts";
 import {
   type ConfigFile,

@@ -1,12 +1,12 @@
 /** @file Rules for axis words: of arguments by their names, of values inside by what they are laid as. */
 
 import { expect, test } from "vitest";
+import { makeMesh } from "../core/mesh.ts";
 import { aval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { exp, laid } from "../numpy/index.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { defaultRules, finalisedRules, seedsOf } from "./annotations.ts";
-import { makeMesh } from "./mesh.ts";
 import { propagate } from "./propagate.ts";
 import { showSharding } from "./sharding.ts";
 

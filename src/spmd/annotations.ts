@@ -1,12 +1,12 @@
 /** @file What is known of a program's values before propagation: marks in it, and rules from axis words to mesh axes. */
 
 import { ShardingError } from "../core/errors.ts";
+import { type AxisPart, type Mesh, showMesh, wholeAxis } from "../core/mesh.ts";
 import { type Equation, mapPrograms, type Program, type Variable } from "../core/program.ts";
 import { type Aval, showAval } from "../core/shape.ts";
 import { showSource } from "../core/source.ts";
 import { type ManualParams, manualOp } from "../ops/control/manual.ts";
 import { type ShardParams, shardOp, showAnnotation } from "../ops/shard.ts";
-import { type AxisPart, type Mesh, showMesh, wholeAxis } from "./mesh.ts";
 import type { Seed } from "./propagate.ts";
 import { checkSharding, openSharding, type Sharding, showSharding } from "./sharding.ts";
 
@@ -63,7 +63,7 @@ export function seedsOf(
 /** What goes in and out of a region of per-device code: its axes split nothing inside. */
 function insideOf({ params }: Equation): (readonly [Variable, Seed])[] {
   const { program, mesh } = params as ManualParams;
-  const whole = mesh.map(({ name }) => name);
+  const whole = mesh.axes.map(({ name }) => name);
   return [...program.inputs, ...program.outputs].map((v) => [
     v,
     {

@@ -7,10 +7,17 @@
  * contracting dimensions need no cases of their own, nor their mixtures over several mesh axes.
  */
 
+import {
+  type AxisPart,
+  joinParts,
+  overlap,
+  sameParts,
+  showPart,
+  sizeOfParts,
+} from "../core/mesh.ts";
 import { type Aval, dimOf } from "../core/shape.ts";
 import type { AxisFactors, Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { dimAxes, factorAxes } from "./factor-axes.ts";
-import { type AxisPart, joinParts, overlap, sameParts, showPart, sizeOfParts } from "./mesh.ts";
 import { type Sharding, shardingOn } from "./sharding.ts";
 
 /** A tensor of the equation. */

@@ -1,9 +1,9 @@
 /** @file The values of one program on a device: each in every sharding that was asked for. */
 
 import { dtypeFacts } from "../core/dtype.ts";
+import type { Mesh } from "../core/mesh.ts";
 import type { Variable } from "../core/program.ts";
 import type { Tensor } from "../core/tensor.ts";
-import type { Mesh } from "./mesh.ts";
 import { reshard, reshardBytes } from "./reshard/reshard.ts";
 import { type Sharding, sameLayout } from "./sharding.ts";
 

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { interpretTogether } from "../core/interpret-together.ts";
+import { deviceCount, groupsAlong, makeMesh, wholeAxis } from "../core/mesh.ts";
 import type { Program } from "../core/program.ts";
 import { sampleStream } from "../core/samples.ts";
 import { aval } from "../core/shape.ts";
@@ -11,7 +12,6 @@ import { reduceScatter } from "../ops/collectives.ts";
 import { reshape } from "../ops/layout.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { delaySums } from "./delay-sums.ts";
-import { deviceCount, groupsAlong, makeMesh, wholeAxis } from "./mesh.ts";
 
 const mesh = makeMesh({ x: 2, y: 3 });
 const alongY = groupsAlong(mesh, [wholeAxis(mesh, "y")]);

@@ -1,9 +1,9 @@
 /** @file Why a value is split as it is: from its own axes back to the annotations that brought them. */
 
+import { type AxisPart, overlap, showPart } from "../core/mesh.ts";
 import type { Variable } from "../core/program.ts";
 import { sameDims, showAval } from "../core/shape.ts";
 import { showSource } from "../core/source.ts";
-import { type AxisPart, overlap, showPart } from "./mesh.ts";
 import type { Propagated } from "./propagate.ts";
 import { showSharding } from "./sharding.ts";
 

@@ -6,9 +6,9 @@
  * in two parts.
  */
 
+import { type AxisPart, joinParts } from "../core/mesh.ts";
 import type { AxisFactors, Factor } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
-import { type AxisPart, joinParts } from "./mesh.ts";
 
 export type FactorAxes = ReadonlyMap<Factor, readonly AxisPart[]>;
 

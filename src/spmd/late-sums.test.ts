@@ -1,10 +1,10 @@
 /** @file Sums that wait for the end of a loop: the same values, one exchange for all steps. */
 
 import { describe, expect, test } from "vitest";
+import { makeMesh } from "../core/mesh.ts";
 import { random } from "../core/samples.ts";
 import { checkpoint, einsum, scan, type Tensor, transpose, zeros } from "../numpy/index.ts";
 import { onMesh } from "../testing/partitioned.ts";
-import { makeMesh } from "./mesh.ts";
 
 const mesh = makeMesh({ x: 4 });
 const [STEPS, ROWS, WIDTH] = [3, 10, 6];

@@ -6,14 +6,6 @@
 import { apply } from "../core/builder.ts";
 import type { Groups } from "../core/collective.ts";
 import { ShardingError } from "../core/errors.ts";
-import type { Equation } from "../core/program.ts";
-import type { Tensor } from "../core/tensor.ts";
-import {
-  collectivePermuteOp,
-  type PermuteParams,
-  partitionIdOp,
-} from "../ops/collectives.device.ts";
-import type { ManualParams, SplitAxes } from "../ops/control/manual.ts";
 import {
   type AxisPart,
   axisSize,
@@ -22,13 +14,21 @@ import {
   type Mesh,
   showMesh,
   wholeAxis,
-} from "./mesh.ts";
+} from "../core/mesh.ts";
+import type { Equation } from "../core/program.ts";
+import type { Tensor } from "../core/tensor.ts";
+import {
+  collectivePermuteOp,
+  type PermuteParams,
+  partitionIdOp,
+} from "../ops/collectives.device.ts";
+import type { ManualParams, SplitAxes } from "../ops/control/manual.ts";
 import { deviceAlong } from "./place.ts";
 import { type Sharding, shardingOn } from "./sharding.ts";
 
 /** @throws ShardingError for an axis that the mesh lacks, or has in another size */
 export function checkRegion(mesh: Mesh, region: ManualParams["mesh"]): void {
-  for (const { name, size } of region) {
+  for (const { name, size } of region.axes) {
     if (axisSize(mesh, name) === size) continue;
     throw new ShardingError(
       "SHARD-01",
@@ -73,7 +73,7 @@ function copiesOf(mesh: Mesh, region: ManualParams["mesh"]): Groups {
     cache.get(region) ??
     groupsAlong(
       mesh,
-      region.map(({ name }) => wholeAxis(mesh, name)),
+      region.axes.map(({ name }) => wholeAxis(mesh, name)),
     );
   cache.set(region, found);
   return found;
@@ -104,7 +104,7 @@ export function runCollective(
     return [
       deviceAlong(
         mesh,
-        region.map(({ name }) => wholeAxis(mesh, name)),
+        region.axes.map(({ name }) => wholeAxis(mesh, name)),
       ),
     ];
   const copies = copiesOf(mesh, region);

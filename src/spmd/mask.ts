@@ -1,14 +1,13 @@
 /** @file Padding behind the last element of an uneven dimension, overwritten where elements meet. */
 
-import { aval, dimOf } from "../core/shape.ts";
+import type { AxisPart, Mesh } from "../core/mesh.ts";
+import { sizeOfParts } from "../core/mesh.ts";
+import { dimOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { add, mul } from "../ops/arithmetic.ts";
-import { broadcast, fullLike, iota } from "../ops/creation.ts";
-import { less, select } from "../ops/logic.ts";
+import { mul } from "../ops/arithmetic.ts";
 import { GREATEST, LEAST } from "../ops/magnitude.ts";
-import type { AxisPart, Mesh } from "./mesh.ts";
-import { sizeOfParts } from "./mesh.ts";
-import { deviceAlong } from "./place.ts";
+import { indexFrom, valueFrom } from "./blocks.ts";
+import { deviceAlong, int32 } from "./place.ts";
 
 /** Which number does nothing when elements are combined. */
 export type Neutral = "sum" | "max" | "min";
@@ -20,10 +19,12 @@ function neutral({ dtype }: Tensor, kind: Neutral): number {
 
 /** int32[…] like x: the index along `dim` in the whole tensor. */
 export function wholeIndex(mesh: Mesh, x: Tensor, dim: number, axes: readonly AxisPart[]): Tensor {
-  const form = aval("int32", x.dims);
-  const first = mul(deviceAlong(mesh, axes), fullLike(aval("int32", []), dimOf(x.aval, dim)));
-  const start = broadcast(first, { dims: form.dims, axes: [], names: form.names });
-  return add(iota(form, dim), start);
+  return indexFrom(x, dim, firstIndex(mesh, x, dim, axes));
+}
+
+/** int32[]: where this device's piece begins in the whole tensor. */
+function firstIndex(mesh: Mesh, x: Tensor, dim: number, axes: readonly AxisPart[]): Tensor {
+  return mul(deviceAlong(mesh, axes), int32(dimOf(x.aval, dim)));
 }
 
 /** A dimension of a whole value that is split. */
@@ -42,8 +43,7 @@ export function withPadding(
   value: number,
 ): Tensor {
   if (dimOf(x.aval, dim) * sizeOfParts(axes) === size) return x;
-  const index = wholeIndex(mesh, x, dim, axes);
-  return select(less(index, fullLike(index.aval, size)), x, fullLike(x.aval, value));
+  return valueFrom(x, dim, firstIndex(mesh, x, dim, axes), size, value);
 }
 
 /** A piece with the neutral element beyond the last element of the whole. */

@@ -10,6 +10,7 @@
 import { apply, Builder, onBehalfOf, replay, writing } from "../core/builder.ts";
 import { isCollective } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
+import { groupsAlong, type Mesh } from "../core/mesh.ts";
 import {
   type Equation,
   mapPrograms,
@@ -42,7 +43,6 @@ import { exchangesOf } from "./exchanges.ts";
 import { type LateSums, lateSumsOf } from "./late-sums.ts";
 import { checkRegion, outsideOf, runCollective } from "./manual-region.ts";
 import { type Neutral, withoutPadding } from "./mask.ts";
-import { groupsAlong, type Mesh } from "./mesh.ts";
 import type { Sliced } from "./moves/move-rule.ts";
 import { moveRuleOf } from "./moves/moves.ts";
 import { slicesMadeBy } from "./moves/slices.ts";

@@ -1,11 +1,11 @@
 /** @file Where a device stands, computed inside its program. */
 
+import { type AxisPart, deviceCount, joinParts, type Mesh, strideOf } from "../core/mesh.ts";
 import { aval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { add, div, mul, rem } from "../ops/arithmetic.ts";
 import { partitionId } from "../ops/collectives.device.ts";
 import { fullLike, literal } from "../ops/creation.ts";
-import { type AxisPart, deviceCount, joinParts, type Mesh, strideOf } from "./mesh.ts";
 
 /** An int32[] constant. */
 export function int32(value: number): Tensor {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { type Mesh, makeMesh } from "../core/mesh.ts";
 import type { Program, Variable } from "../core/program.ts";
 import { aval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -7,7 +8,6 @@ import { abstract, trace } from "../transforms/trace.ts";
 import { grad } from "../transforms/vjp.ts";
 import { type AnnotationOptions, seedsOf } from "./annotations.ts";
 import { explain } from "./explain.ts";
-import { type Mesh, makeMesh } from "./mesh.ts";
 import { type Propagated, propagate } from "./propagate.ts";
 import { parseSharding, showSharding } from "./sharding.ts";
 

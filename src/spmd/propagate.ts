@@ -7,12 +7,12 @@
  * open.
  */
 
+import { type AxisPart, joinParts, type Mesh, overlap, sizeOfParts } from "../core/mesh.ts";
 import type { Program, Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { Factor } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import { dimAxes, factorAxes } from "./factor-axes.ts";
-import { type AxisPart, joinParts, type Mesh, overlap, sizeOfParts } from "./mesh.ts";
 import { type Relation, relationsOf, STAGES, type Stage } from "./relations.ts";
 import type { DimSharding, Sharding } from "./sharding.ts";
 

@@ -1,6 +1,7 @@
 /** @file The roofline of small programs, by hand. */
 
 import { describe, expect, test } from "vitest";
+import { groupsAlong, makeMesh, wholeAxis } from "../core/mesh.ts";
 import { aval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { conv, einsum, exp, scan } from "../numpy/index.ts";
@@ -8,7 +9,6 @@ import { allGather, allReduce, reduceScatter } from "../ops/collectives.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { deviceNamed } from "./devices.ts";
 import { exchangesOf } from "./exchanges.ts";
-import { groupsAlong, makeMesh, wholeAxis } from "./mesh.ts";
 import { exchangeSeconds, productFlops, stepTime } from "./roofline.ts";
 
 const form = (sizes: Record<string, number>) =>

@@ -11,6 +11,7 @@
 
 import { isCollective } from "../core/collective.ts";
 import { dtypeFacts } from "../core/dtype.ts";
+import type { Mesh } from "../core/mesh.ts";
 import { type Equation, type Program, programsIn, type Variable } from "../core/program.ts";
 import { sizeOf } from "../core/shape.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
@@ -18,7 +19,6 @@ import type { PermuteParams } from "../ops/collectives.device.ts";
 import { type ScanParams, scanOp } from "../ops/control/scan.ts";
 import type { Device } from "./devices.ts";
 import { type Exchange, exchangeOf } from "./exchanges.ts";
-import type { Mesh } from "./mesh.ts";
 import { ringOf } from "./torus.ts";
 
 export interface StepTime {

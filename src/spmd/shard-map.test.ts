@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { interpret } from "../core/interpret.ts";
+import { parseMesh } from "../core/mesh.ts";
 import { at, type NdArray } from "../core/ndarray.ts";
 import { materialise, random } from "../core/samples.ts";
 import { type Aval, aval } from "../core/shape.ts";
@@ -10,7 +11,6 @@ import { grad } from "../transforms/vjp.ts";
 import { vmap } from "../transforms/vmap.ts";
 import { seedsOf } from "./annotations.ts";
 import { exchangesOf } from "./exchanges.ts";
-import { parseMesh } from "./mesh.ts";
 import { partition } from "./partition.ts";
 import { propagate } from "./propagate.ts";
 import { shardMap } from "./shard-map.ts";

@@ -2,6 +2,15 @@
 
 import { asOneLine } from "../core/builder.ts";
 import { ShardingError } from "../core/errors.ts";
+import {
+  axisSize,
+  deviceCount,
+  groupsAlong,
+  type Mesh,
+  makeMesh,
+  showMesh,
+  wholeAxis,
+} from "../core/mesh.ts";
 import { type Aval, aval, dimOf, showAval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { type DimSpec, shard } from "../numpy/shard.ts";
@@ -15,15 +24,6 @@ import {
 } from "../ops/collectives.ts";
 import { manual, type SplitAxes } from "../ops/control/manual.ts";
 import { programOf } from "../transforms/trace.ts";
-import {
-  axisSize,
-  deviceCount,
-  groupsAlong,
-  type Mesh,
-  makeMesh,
-  showMesh,
-  wholeAxis,
-} from "./mesh.ts";
 import { deviceAlong } from "./place.ts";
 
 /** How one tensor is cut: mesh axes by axis word, or one entry per dimension. What is not named is not cut. */
@@ -123,7 +123,7 @@ export function shardMap(
       );
       const whole = captured.map((x) => x.dims.map(() => []));
       const outputs = manual([...marked.map(({ tensor }) => tensor), ...captured], {
-        ...{ program, mesh: mesh.axes, results },
+        ...{ program, mesh, results },
         operands: [...marked.map(({ axes }) => axes), ...whole],
       });
       return outputs.map((y, i) => shard(y, openSpec(results[i] ?? [])));

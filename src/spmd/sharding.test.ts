@@ -1,7 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { at } from "../core/ndarray.ts";
-import { runTogether } from "../testing/together.ts";
 import {
   groupsAlong,
   joinParts,
@@ -11,7 +9,9 @@ import {
   placeAlong,
   showMesh,
   wholeAxis,
-} from "./mesh.ts";
+} from "../core/mesh.ts";
+import { at } from "../core/ndarray.ts";
+import { runTogether } from "../testing/together.ts";
 import { deviceAlong } from "./place.ts";
 import {
   parseSharding,

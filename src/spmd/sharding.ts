@@ -17,7 +17,7 @@ import {
   showMesh,
   showPart,
   sizeOfParts,
-} from "./mesh.ts";
+} from "../core/mesh.ts";
 
 export interface DimSharding {
   /** The first is major: shard number = place along the first · sizes of the rest + … */

@@ -1,11 +1,11 @@
 /** @file What people want to know of a partitioned program: who exchanges how much along which axis, how the largest values lie. */
 
 import { dtypeFacts } from "../core/dtype.ts";
+import type { Mesh } from "../core/mesh.ts";
 import { mapPrograms, type Program, type Variable } from "../core/program.ts";
 import { showAval, sizeOf } from "../core/shape.ts";
 import type { CollectiveKind } from "./collective-bytes.ts";
 import type { Exchange } from "./exchanges.ts";
-import type { Mesh } from "./mesh.ts";
 import type { Propagated } from "./propagate.ts";
 import { showSharding } from "./sharding.ts";
 import { axesOfGroup } from "./torus.ts";

@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { ShardingError } from "../core/errors.ts";
+import { groupsAlong, makeMesh, wholeAxis } from "../core/mesh.ts";
 import { DEVICES, deviceNamed } from "./devices.ts";
-import { groupsAlong, makeMesh, wholeAxis } from "./mesh.ts";
 import { axesOfGroup, layoutOf, ringOf, sliceOf } from "./torus.ts";
 
 test.each([

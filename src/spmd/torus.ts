@@ -7,8 +7,8 @@
  * unless the chip's devices are neighbours in the group: then one stream passes through them all.
  */
 
+import { deviceCount, type Mesh } from "../core/mesh.ts";
 import type { Device } from "./devices.ts";
-import { deviceCount, type Mesh } from "./mesh.ts";
 
 /** The form of an accelerator's network. */
 export interface Torus {

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
+import { makeMesh } from "../core/mesh.ts";
 import { aval } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { fft, shard } from "../numpy/index.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { seedsOf } from "./annotations.ts";
-import { makeMesh } from "./mesh.ts";
 import { partition } from "./partition.ts";
 import { propagate } from "./propagate.ts";
 import { type PartitionWarning, showWarning } from "./warnings.ts";

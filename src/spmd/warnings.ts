@@ -4,13 +4,13 @@
  */
 
 import { ShardingError } from "../core/errors.ts";
+import { type Mesh, sameParts } from "../core/mesh.ts";
 import type { Equation, Variable } from "../core/program.ts";
 import { showAval } from "../core/shape.ts";
 import type { ShardingRule } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import { showSource } from "../core/source.ts";
 import { formatBytes } from "../core/text.ts";
-import { type Mesh, sameParts } from "./mesh.ts";
 import { type Sharding, showSharding } from "./sharding.ts";
 
 export type WarningKind =

@@ -14,7 +14,7 @@ import {
   showMesh,
   sizeOfParts,
   strideOf,
-} from "./mesh.ts";
+} from "../core/mesh.ts";
 import { replicatedSharding, type Sharding, shardingOn, showSharding } from "./sharding.ts";
 
 /** What a trailing tile dimension holds. */

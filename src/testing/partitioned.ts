@@ -1,12 +1,12 @@
 /** @file A function on a mesh with given shardings: what its pieces send, and how far they are from the whole. */
 
 import { interpret } from "../core/interpret.ts";
+import type { Mesh } from "../core/mesh.ts";
 import { at, type NdArray } from "../core/ndarray.ts";
 import type { Variable } from "../core/program.ts";
 import { materialise, type SampleInput } from "../core/samples.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { type Exchange, exchangesOf, totalsOf } from "../spmd/exchanges.ts";
-import type { Mesh } from "../spmd/mesh.ts";
 import { partition } from "../spmd/partition.ts";
 import { propagate, type Seed } from "../spmd/propagate.ts";
 import { parseSharding } from "../spmd/sharding.ts";

@@ -8,6 +8,7 @@
 
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { makeMesh } from "../../src/core/mesh.ts";
 import { fromData } from "../../src/core/tensor.ts";
 import { jit } from "../../src/engines/jit.ts";
 import { createMeshEngine } from "../../src/engines/mesh/mesh.ts";
@@ -15,7 +16,6 @@ import { createOnnxEngine } from "../../src/engines/onnx/onnx.ts";
 import * as random from "../../src/numpy/random.ts";
 import { type AxisRules, defaultRules } from "../../src/spmd/annotations.ts";
 import { exchangesOf } from "../../src/spmd/exchanges.ts";
-import { makeMesh } from "../../src/spmd/mesh.ts";
 import type { Partitioned } from "../../src/spmd/partition.ts";
 import { openPreset } from "../../src/train/families.ts";
 import type { TokenBatch } from "../../src/train/model.ts";

@@ -1,6 +1,7 @@
 /** @file Programs on a mesh of devices in this process: the values are those of one device, also of loops and branches. */
 
 import { expect, test } from "vitest";
+import { makeMesh } from "../../core/mesh.ts";
 import { fromData, type Tensor } from "../../core/tensor.ts";
 import {
   checkpoint,
@@ -14,7 +15,6 @@ import {
 } from "../../numpy/index.ts";
 import type { Exchange } from "../../spmd/exchanges.ts";
 import { exchangesOf } from "../../spmd/exchanges.ts";
-import { makeMesh } from "../../spmd/mesh.ts";
 import { grad } from "../../transforms/vjp.ts";
 import { jit } from "../jit.ts";
 import { createOnnxEngine } from "../onnx/onnx.ts";

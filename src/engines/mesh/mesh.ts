@@ -3,10 +3,10 @@
  * an engine of its own kind, and exchanges are copies. It shows what a plan does before there is a cluster.
  */
 
+import { deviceCount, type Mesh, showMesh } from "../../core/mesh.ts";
 import type { Program } from "../../core/program.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { type AxisRules, checkRules, seedsOf } from "../../spmd/annotations.ts";
-import { deviceCount, type Mesh, showMesh } from "../../spmd/mesh.ts";
 import { type Partitioned, partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
 import { shardingOn } from "../../spmd/sharding.ts";

@@ -1,9 +1,9 @@
 /** @file Whole tensors cut into the pieces of a mesh's devices, and put together again. */
 
 import { allocate } from "../../core/dtype.ts";
+import { deviceCount, type Mesh, placeAlong } from "../../core/mesh.ts";
 import { type Aval, sizeOf } from "../../core/shape.ts";
 import { stored, type Tensor } from "../../core/tensor.ts";
-import { deviceCount, type Mesh, placeAlong } from "../../spmd/mesh.ts";
 import { pieceOf } from "../../spmd/pieces.ts";
 import type { Sharding } from "../../spmd/sharding.ts";
 import { copyBox } from "./blocks.ts";

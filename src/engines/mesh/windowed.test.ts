@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { interpret } from "../../core/interpret.ts";
+import { makeMesh } from "../../core/mesh.ts";
 import { materialise, random } from "../../core/samples.ts";
 import { aval } from "../../core/shape.ts";
 import { stored, type Tensor } from "../../core/tensor.ts";
 import { contract, labels } from "../../ops/contract.ts";
 import { exchangesOf } from "../../spmd/exchanges.ts";
-import { makeMesh } from "../../spmd/mesh.ts";
 import type { WindowedOptions } from "../../spmd/windowed/options.ts";
 import { closedProgram } from "../../transforms/trace.ts";
 import { referenceEngine } from "../reference/reference.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { parseMesh } from "../../core/mesh.ts";
 import { aval } from "../../core/shape.ts";
 import { shard } from "../../numpy/shard.ts";
 import { tanh } from "../../ops/hyperbolic.ts";
-import { parseMesh } from "../../spmd/mesh.ts";
 import { parseSharding } from "../../spmd/sharding.ts";
 import { closedProgram } from "../../transforms/trace.ts";
 import { printAnnotated } from "./annotate.ts";

@@ -5,9 +5,9 @@
  */
 
 import type { HloEmitter, HloValue } from "../../core/lowering.ts";
+import { deviceCount, type Mesh, wholeAxis } from "../../core/mesh.ts";
 import type { Program } from "../../core/program.ts";
 import { type ShardParams, shardOp } from "../../ops/shard.ts";
-import { deviceCount, type Mesh, wholeAxis } from "../../spmd/mesh.ts";
 import { type Sharding, shardingOn } from "../../spmd/sharding.ts";
 import { toXla } from "../../spmd/xla-text.ts";
 import { printStablehlo } from "./stablehlo.ts";

@@ -2,13 +2,13 @@
 
 import { describe, expect, test } from "vitest";
 import { interpret } from "../../core/interpret.ts";
+import { makeMesh } from "../../core/mesh.ts";
 import { fromData, type Tensor } from "../../core/tensor.ts";
 import { leaves } from "../../core/tree.ts";
 import { jit } from "../../engines/jit.ts";
 import { initialise } from "../../nn/index.ts";
 import { random } from "../../numpy/index.ts";
 import { defaultRules, finalisedRules, seedsOf } from "../../spmd/annotations.ts";
-import { makeMesh } from "../../spmd/mesh.ts";
 import { partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
 import { simulate } from "../../spmd/simulate.ts";

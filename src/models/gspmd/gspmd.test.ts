@@ -2,10 +2,10 @@
 
 import { describe, expect, test } from "vitest";
 import { ConfigError } from "../../core/errors.ts";
+import { makeMesh } from "../../core/mesh.ts";
 import { isProgram, type Program } from "../../core/program.ts";
 import { defaultRules, finalisedRules, seedsOf } from "../../spmd/annotations.ts";
 import { exchangesOf } from "../../spmd/exchanges.ts";
-import { makeMesh } from "../../spmd/mesh.ts";
 import { partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
 import { showSharding } from "../../spmd/sharding.ts";

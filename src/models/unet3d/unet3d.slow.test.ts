@@ -2,6 +2,7 @@
 
 import { expect, test } from "vitest";
 import { interpret } from "../../core/interpret.ts";
+import { makeMesh } from "../../core/mesh.ts";
 import { sampleStream } from "../../core/samples.ts";
 import { fromData, type Tensor } from "../../core/tensor.ts";
 import { leaves } from "../../core/tree.ts";
@@ -10,7 +11,6 @@ import { abstractParams, initialise } from "../../nn/index.ts";
 import { random } from "../../numpy/index.ts";
 import { defaultRules, seedsOf } from "../../spmd/annotations.ts";
 import { exchangesOf, totalsOf } from "../../spmd/exchanges.ts";
-import { makeMesh } from "../../spmd/mesh.ts";
 import { partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
 import { simulate } from "../../spmd/simulate.ts";

@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from "vitest";
 import { interpret } from "../../core/interpret.ts";
+import { makeMesh } from "../../core/mesh.ts";
 import { at } from "../../core/ndarray.ts";
 import { aval } from "../../core/shape.ts";
 import { einsum, type Tensor } from "../../numpy/index.ts";
 import { defaultRules, seedsOf } from "../../spmd/annotations.ts";
 import { exchangesOf } from "../../spmd/exchanges.ts";
-import { makeMesh } from "../../spmd/mesh.ts";
 import { partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
 import { showSharding } from "../../spmd/sharding.ts";

@@ -7,10 +7,20 @@
  */
 
 import { apply } from "../../core/builder.ts";
-import type { Groups } from "../../core/collective.ts";
 import { EngineError, ShapeError } from "../../core/errors.ts";
 import { interpretTogether } from "../../core/interpret-together.ts";
-import { at, build, type NdArray, offsetOf } from "../../core/ndarray.ts";
+import {
+  type AxisPart,
+  deviceCount,
+  groupsAlong,
+  type Mesh,
+  makeMesh,
+  showMesh,
+  sizeOfParts,
+  wholeAxis,
+} from "../../core/mesh.ts";
+import { cutArray, joinArrays, type SplitParts } from "../../core/mesh-pieces.ts";
+import type { NdArray } from "../../core/ndarray.ts";
 import {
   defineOp,
   isLinear,
@@ -37,7 +47,7 @@ export type SplitAxes = readonly (readonly string[])[];
 export interface ManualParams {
   /** What every device does with its pieces. Its collectives number the devices row-major along `mesh`. */
   readonly program: Program;
-  readonly mesh: readonly { readonly name: string; readonly size: number }[];
+  readonly mesh: Mesh;
   readonly operands: readonly SplitAxes[];
   readonly results: readonly SplitAxes[];
 }
@@ -74,21 +84,23 @@ export const manualOp: Op<ManualParams, Many, Many> = defineOp<ManualParams, Man
     });
   },
   shard: whole,
-  evaluate(inputs: readonly NdArray[], p) {
-    const devices = Array.from({ length: deviceCount(p) }, (_, device) =>
-      inputs.map((x, i) => pieceOn(device, x, p.operands[i] ?? [], p)),
+  evaluate(inputs: readonly NdArray[], p, outputs: readonly Aval[]) {
+    const pieces = inputs.map((x, i) => cutArray(p.mesh, x, partsOf(p.operands[i] ?? [], p)));
+    const devices = Array.from({ length: deviceCount(p.mesh) }, (_, device) =>
+      pieces.map((list) => list[device] as NdArray),
     );
     const results = interpretTogether(p.program, devices);
-    return p.results.map((axes, i) =>
-      joined(
+    return outputs.map((y, i) =>
+      joinArrays(
+        p.mesh,
+        y.dims,
         results.map((own) => own[i] as NdArray),
-        axes,
-        p,
+        partsOf(p.results[i] ?? [], p),
       ),
     );
   },
   simplify: (inputs, p) =>
-    deviceCount(p) === 1
+    deviceCount(p.mesh) === 1
       ? inline(
           p.program,
           inputs.map((x) => x.tensor),
@@ -111,7 +123,7 @@ export const manualOp: Op<ManualParams, Many, Many> = defineOp<ManualParams, Man
         [aval("float32", [3, 2]), aval("float32", [2])],
         ([x, w]) => [scale(x as Tensor, 2), mul(w as Tensor, w as Tensor)],
       ),
-      mesh: [{ name: "x", size: 1 }],
+      mesh: makeMesh({ x: 1 }),
       operands: [[["x"], []], [[]]],
       results: [[["x"], []], [[]]],
     }),
@@ -122,7 +134,7 @@ export const manualOp: Op<ManualParams, Many, Many> = defineOp<ManualParams, Man
       [aval("float32", [5])],
       {
         program: closedProgram("same", [aval("float32", [2])], (xs) => xs),
-        mesh: [{ name: "x", size: 2 }],
+        mesh: makeMesh({ x: 2 }),
         operands: [[["x"]]],
         results: [[["x"]]],
       },
@@ -137,85 +149,20 @@ export function manual(inputs: readonly Tensor[], params: ManualParams): readonl
 
 type Box = Pick<ManualParams, "mesh">;
 
-function deviceCount({ mesh }: Box): number {
-  return mesh.reduce((count, { size }) => count * size, 1);
-}
-
-function sizeAlong(axes: readonly string[], { mesh }: Box): number {
-  return axes.reduce(
-    (count, name) => count * (mesh.find((axis) => axis.name === name)?.size ?? 1),
-    1,
-  );
+function partsOf(axes: SplitAxes, { mesh }: Box): SplitParts {
+  return axes.map((names) => names.map((name) => wholeAxis(mesh, name)));
 }
 
 function wholeDims({ dims }: Pick<Aval, "dims">, axes: SplitAxes, box: Box): number[] {
-  return dims.map((size, dim) => size * sizeAlong(axes[dim] ?? [], box));
+  const parts = partsOf(axes, box);
+  return dims.map((size, dim) => size * sizeOfParts(parts[dim] ?? []));
 }
 
-/** Place of a device along some axes, the first one major. */
-function placeAlong(device: number, axes: readonly string[], { mesh }: Box): number {
-  const places = new Map<string, number>();
-  let left = device;
-  for (const { name, size } of mesh.toReversed()) {
-    places.set(name, left % size);
-    left = Math.floor(left / size);
-  }
-  return axes.reduce(
-    (place, name) =>
-      place * (mesh.find((axis) => axis.name === name)?.size ?? 1) + (places.get(name) ?? 0),
-    0,
-  );
-}
-
-function pieceOn(device: number, x: NdArray, axes: SplitAxes, box: Box): NdArray {
-  const dims = x.dims.map((size, dim) => size / sizeAlong(axes[dim] ?? [], box));
-  const first = dims.map((size, dim) => size * placeAlong(device, axes[dim] ?? [], box));
-  return build({ dtype: x.dtype, dims }, (index) =>
-    at(
-      x,
-      offsetOf(
-        x.dims,
-        index.map((i, dim) => i + (first[dim] ?? 0)),
-      ),
-    ),
-  );
-}
-
-/** Each piece from the first device that has it. */
-function joined(pieces: readonly NdArray[], axes: SplitAxes, box: Box): NdArray {
-  const [form] = pieces as [NdArray];
-  const owners = new Map<string, NdArray>();
-  pieces.forEach((piece, device) => {
-    const place = form.dims.map((_, dim) => placeAlong(device, axes[dim] ?? [], box)).join();
-    if (!owners.has(place)) owners.set(place, piece);
-  });
-  return build({ dtype: form.dtype, dims: wholeDims(form, axes, box) }, (index) => {
-    const place = index.map((i, dim) => Math.floor(i / (form.dims[dim] ?? 1))).join();
-    const piece = owners.get(place) ?? form;
-    return at(
-      piece,
-      offsetOf(
-        form.dims,
-        index.map((i, dim) => i % (form.dims[dim] ?? 1)),
-      ),
-    );
-  });
-}
-
-/** Axes of the mesh that split no dimension. */
-function unusedAxes(axes: SplitAxes, { mesh }: Box): string[] {
-  return mesh.map(({ name }) => name).filter((name) => !axes.flat().includes(name));
-}
-
-/** Devices that differ along some axes only. */
-function groupsAlong(axes: readonly string[], box: Box): Groups {
-  const others = box.mesh.map(({ name }) => name).filter((name) => !axes.includes(name));
-  const groups = new Map<number, number[]>();
-  for (let device = 0; device < deviceCount(box); device++) {
-    const place = placeAlong(device, others, box);
-    groups.set(place, [...(groups.get(place) ?? []), device]);
-  }
-  return [...groups.values()];
+/** The axes of the mesh that split no dimension. */
+function alikeAlong(axes: SplitAxes, { mesh }: Box): readonly AxisPart[] {
+  return mesh.axes
+    .filter(({ name }) => !axes.flat().includes(name))
+    .map(({ name }) => wholeAxis(mesh, name));
 }
 
 /** The derivative is a region of its own, which computes the rest again from the operands. */
@@ -266,12 +213,12 @@ function manualTranspose(
     inside.inputs.map((v) => v.aval),
     (xs) => {
       const shares = xs.slice(given).map((ct, i) => {
-        const alike = sizeAlong(unusedAxes(results[i] ?? [], p), p);
+        const alike = sizeOfParts(alikeAlong(results[i] ?? [], p));
         return alike === 1 ? ct : scale(ct, 1 / alike);
       });
       return inline(inside, [...xs.slice(0, given), ...shares]).map((ct, i) => {
-        const alike = unusedAxes(back[i] ?? [], p);
-        return sizeAlong(alike, p) === 1 ? ct : allReduce(ct, groupsAlong(alike, p));
+        const alike = alikeAlong(back[i] ?? [], p);
+        return sizeOfParts(alike) === 1 ? ct : allReduce(ct, groupsAlong(p.mesh, alike));
       });
     },
   );
@@ -286,14 +233,13 @@ function manualTranspose(
 }
 
 function refuseOneDevice(p: ManualParams): void {
-  const count = deviceCount(p);
+  const count = deviceCount(p.mesh);
   if (count === 1) return;
-  const mesh = p.mesh.map(({ name, size }) => `${name}=${size}`).join(",");
   throw new EngineError(
     "ENGINE-02",
     `manual: a region of ${count} devices cannot run on one device.`,
     [
-      ["mesh", mesh],
+      ["mesh", showMesh(p.mesh)],
       [
         "fix",
         `partition the program over a mesh with these axes, or run it on the reference engine`,

@@ -8,6 +8,7 @@
  */
 
 import { interpret } from "../../core/interpret.ts";
+import { deviceCount, parseMesh } from "../../core/mesh.ts";
 import { at, type NdArray } from "../../core/ndarray.ts";
 import type { Program } from "../../core/program.ts";
 import { materialise } from "../../core/samples.ts";
@@ -18,7 +19,6 @@ import { exchangesOfHlo, type HloExchange } from "../../engines/xla/hlo-exchange
 import { printStablehlo } from "../../engines/xla/stablehlo.ts";
 import { seedsOf } from "../../spmd/annotations.ts";
 import { type ExchangeTotal, exchangesOf, totalsOf } from "../../spmd/exchanges.ts";
-import { deviceCount, parseMesh } from "../../spmd/mesh.ts";
 import { type Partitioned, type PartitionOptions, partition } from "../../spmd/partition.ts";
 import { propagate } from "../../spmd/propagate.ts";
 import { parseSharding } from "../../spmd/sharding.ts";

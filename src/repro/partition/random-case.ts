@@ -5,6 +5,7 @@
 
 import { apply } from "../../core/builder.ts";
 import { interpret } from "../../core/interpret.ts";
+import { type AxisPart, joinParts, type Mesh, makeMesh, showMesh } from "../../core/mesh.ts";
 import { at, type NdArray } from "../../core/ndarray.ts";
 import type { Op } from "../../core/op.ts";
 import type { Program, Variable } from "../../core/program.ts";
@@ -14,7 +15,6 @@ import { factorsOfAxis } from "../../core/sharding-rule.ts";
 import { verify } from "../../core/verify.ts";
 import { hash32 } from "../../data/permutation.ts";
 import { assignments } from "../../spmd/assignment.ts";
-import { type AxisPart, joinParts, type Mesh, makeMesh, showMesh } from "../../spmd/mesh.ts";
 import { partition } from "../../spmd/partition.ts";
 import { propagate, type Seed } from "../../spmd/propagate.ts";
 import { dimOn, type Sharding, showSharding } from "../../spmd/sharding.ts";

@@ -4,6 +4,7 @@
  */
 
 import { interpret } from "../../core/interpret.ts";
+import { type Mesh, showMesh } from "../../core/mesh.ts";
 import { at, type NdArray } from "../../core/ndarray.ts";
 import type { Program, Variable } from "../../core/program.ts";
 import { materialise, random } from "../../core/samples.ts";
@@ -13,7 +14,6 @@ import { verify } from "../../core/verify.ts";
 import { contract } from "../../ops/contract.ts";
 import { assignments } from "../../spmd/assignment.ts";
 import { exchangesOf, totalsOf } from "../../spmd/exchanges.ts";
-import { type Mesh, showMesh } from "../../spmd/mesh.ts";
 import { type Partitioned, partition } from "../../spmd/partition.ts";
 import { propagate, type Seed } from "../../spmd/propagate.ts";
 import { type Sharding, showSharding } from "../../spmd/sharding.ts";

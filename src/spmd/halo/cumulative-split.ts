@@ -5,6 +5,7 @@
  * n − 1 totals sent, or doubled in ⌈log₂(n − 1)⌉ + 1 permutes (Hillis and Steele, 1986), whichever sends less.
  */
 
+import { groupsAlong, type Mesh, sizeOfParts } from "../../core/mesh.ts";
 import { dimOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { allGather } from "../../ops/collectives.ts";
@@ -13,7 +14,6 @@ import { reshape } from "../../ops/layout.ts";
 import { select } from "../../ops/logic.ts";
 import { concatenate } from "../../ops/pieces.ts";
 import type { Split } from "../mask.ts";
-import { groupsAlong, type Mesh, sizeOfParts } from "../mesh.ts";
 import { blocksOf, checkBlock, permuteAlong } from "./exchange.ts";
 import { cut, cutHere, type Here, hereAlong, insideHere } from "./place-numbers.ts";
 

@@ -6,6 +6,13 @@
  */
 
 import { ShardingError } from "../../core/errors.ts";
+import {
+  type AxisPart,
+  deviceCount,
+  groupsAlong,
+  type Mesh,
+  sizeOfParts,
+} from "../../core/mesh.ts";
 import { dimOf, showAval } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { collectivePermute } from "../../ops/collectives.device.ts";
@@ -14,7 +21,6 @@ import { fullLike } from "../../ops/creation.ts";
 import { select } from "../../ops/logic.ts";
 import { concatenate, pad } from "../../ops/pieces.ts";
 import type { Split } from "../mask.ts";
-import { type AxisPart, deviceCount, groupsAlong, type Mesh, sizeOfParts } from "../mesh.ts";
 import {
   type Blocks,
   type ExchangePlan,

@@ -5,6 +5,7 @@
  * lies across a corner comes along with the second exchange.
  */
 
+import { type Mesh, sizeOfParts } from "../../core/mesh.ts";
 import { type Aval, dimOf, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { fullLike } from "../../ops/creation.ts";
@@ -12,7 +13,6 @@ import { select } from "../../ops/logic.ts";
 import { pad } from "../../ops/pieces.ts";
 import { extent } from "../../ops/sliding-window.ts";
 import type { Split } from "../mask.ts";
-import { type Mesh, sizeOfParts } from "../mesh.ts";
 import { checkBlock, exchange, type Fill } from "./exchange.ts";
 import { planExchange } from "./exchange-plan.ts";
 import { type DimWindow, type Halo, haloOf, localWindowOf } from "./halo-window.ts";

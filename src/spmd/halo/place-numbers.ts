@@ -5,6 +5,7 @@
  * as a constant where all places have the same, as a straight line where it fits, else by looking them up.
  */
 
+import type { AxisPart, Mesh } from "../../core/mesh.ts";
 import { aval, dimOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add, mul } from "../../ops/arithmetic.ts";
@@ -13,8 +14,8 @@ import { broadcast, fullLike, iota, literal } from "../../ops/creation.ts";
 import { dynamicSlice, dynamicUpdateSlice } from "../../ops/dynamic.ts";
 import { reshape } from "../../ops/layout.ts";
 import { greaterEqual, less } from "../../ops/logic.ts";
-import { concatenate, slice } from "../../ops/pieces.ts";
-import type { AxisPart, Mesh } from "../mesh.ts";
+import { slice } from "../../ops/pieces.ts";
+import { startAt } from "../blocks.ts";
 import { deviceAlong, int32 } from "../place.ts";
 
 /** A number per place; null where any will do. */
@@ -128,11 +129,4 @@ export function insideHere(
   if (first === undefined) return null;
   const test = second === undefined ? first : and(first, second);
   return broadcast(test, { dims: x.dims, axes: [dim], names: x.names });
-}
-
-/** int32[rank]: `offset` at `dim`, 0 elsewhere. */
-function startAt(rank: number, dim: number, offset: Tensor): Tensor {
-  const zeros = (count: number) =>
-    count === 0 ? [] : [literal(aval("int32", [count]), Array<number>(count).fill(0))];
-  return concatenate([...zeros(dim), reshape(offset, [1]), ...zeros(rank - dim - 1)], 0);
 }

@@ -1,11 +1,11 @@
 /** @file Reverse, roll, concatenate and split along a split dimension: every element has one place to go to. */
 
 import { ShardingError } from "../../core/errors.ts";
+import type { Mesh } from "../../core/mesh.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reverse } from "../../ops/layout.ts";
 import { concatenate } from "../../ops/pieces.ts";
 import type { Split } from "../mask.ts";
-import type { Mesh } from "../mesh.ts";
 import { blocksOf, checkBlock, exchange, exchangePieces } from "./exchange.ts";
 import { heldIn, piecesOf, type Run } from "./exchange-plan.ts";
 import { cut } from "./place-numbers.ts";

@@ -1,11 +1,11 @@
 /** @file Other blocks for a split dimension, and reshapes of groups of dimensions of which the major one is split. */
 
 import { ShardingError } from "../../core/errors.ts";
+import { type Mesh, sizeOfParts } from "../../core/mesh.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reshape } from "../../ops/layout.ts";
 import type { Split } from "../mask.ts";
-import { type Mesh, sizeOfParts } from "../mesh.ts";
 import { checkBlock, exchange } from "./exchange.ts";
 
 /** Element g lies on place ⌊g/from⌋ and shall lie on place ⌊g/to⌋. */

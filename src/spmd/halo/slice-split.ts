@@ -1,11 +1,11 @@
 /** @file Slicing and padding along a split dimension: windows of one tap. */
 
 import { ShardingError } from "../../core/errors.ts";
+import type { Mesh } from "../../core/mesh.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { pad, slice } from "../../ops/pieces.ts";
 import { extent } from "../../ops/sliding-window.ts";
 import type { Split } from "../mask.ts";
-import type { Mesh } from "../mesh.ts";
 import { blocksOf, checkBlock, exchangePieces } from "./exchange.ts";
 import { piecesOf, planExchange, planRounds } from "./exchange-plan.ts";
 import { exchangeHalo, type Windowed } from "./halo.ts";

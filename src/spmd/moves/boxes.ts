@@ -3,6 +3,7 @@
  * box that lies in its shard. The start is clamped to the whole first, as everywhere.
  */
 
+import { groupsAlong } from "../../core/mesh.ts";
 import { aval, dimOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { sub } from "../../ops/arithmetic.ts";
@@ -14,7 +15,6 @@ import { convert } from "../../ops/logic.ts";
 import { maximum, minimum } from "../../ops/magnitude.ts";
 import { concatenate, pad, slice } from "../../ops/pieces.ts";
 import { hereAlong, numberHere } from "../halo/place-numbers.ts";
-import { groupsAlong } from "../mesh.ts";
 import {
   localParams,
   type MoveQuestion,

@@ -1,12 +1,12 @@
 /** @file How an op runs on pieces of a factor along which data moves. */
 
 import type { Groups } from "../../core/collective.ts";
+import { type AxisPart, groupsAlong, joinParts, type Mesh } from "../../core/mesh.ts";
 import type { Equation, Variable } from "../../core/program.ts";
 import type { Factor, ShardingRule } from "../../core/sharding-rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { SliceParams } from "../../ops/pieces.ts";
 import type { Assignment } from "../assignment.ts";
-import { type AxisPart, groupsAlong, joinParts, type Mesh } from "../mesh.ts";
 import { pieceOf } from "../pieces.ts";
 import { shardingOn } from "../sharding.ts";
 

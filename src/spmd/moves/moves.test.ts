@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { makeMesh } from "../../core/mesh.ts";
 import { integers, random } from "../../core/samples.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { cumsum } from "../../ops/cumulative.ts";
@@ -7,7 +8,6 @@ import { reshape, reverse } from "../../ops/layout.ts";
 import { concatenate, pad, slice, split } from "../../ops/pieces.ts";
 import { argsort, sort } from "../../ops/sort.ts";
 import { onMesh } from "../../testing/partitioned.ts";
-import { makeMesh } from "../mesh.ts";
 
 const mesh = makeMesh({ x: 4 });
 type Xs = readonly [Tensor, Tensor, Tensor];

@@ -3,6 +3,7 @@
  * the whole; on a device it becomes one in what the device has.
  */
 
+import type { Mesh } from "../../core/mesh.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add, div, mul, rem, sub } from "../../ops/arithmetic.ts";
@@ -18,7 +19,6 @@ import { axesOf, backwards } from "../../ops/sliding-window.ts";
 import { exchange } from "../halo/exchange.ts";
 import { haloAlong, type WindowedDim, windowSplit } from "../halo/halo.ts";
 import { hereAlong, insideHere, numberHere, type PlaceNumbers } from "../halo/place-numbers.ts";
-import type { Mesh } from "../mesh.ts";
 import { type MoveQuestion, type MoveRule, moveRule, splitDims } from "./move-rule.ts";
 
 /** The coordinates of flat places in an array of these sizes. */

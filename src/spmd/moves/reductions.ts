@@ -1,5 +1,6 @@
 /** @file Reductions and prefixes along a split axis: each device's own first, then those of all. */
 
+import { type AxisPart, groupsAlong } from "../../core/mesh.ts";
 import { aval, dimOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { type ArgMaxParams, argMax } from "../../ops/arg-max.ts";
@@ -17,7 +18,6 @@ import { restore } from "../../ops/sum.ts";
 import { type TopKParams, topK } from "../../ops/top-k.ts";
 import { cumulativeSplit } from "../halo/cumulative-split.ts";
 import { withoutPadding, withPadding } from "../mask.ts";
-import { type AxisPart, groupsAlong } from "../mesh.ts";
 import { deviceAlong } from "../place.ts";
 import { type MoveRule, moveRule, type SplitDim, splitDims, splitOperand } from "./move-rule.ts";
 

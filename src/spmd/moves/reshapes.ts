@@ -3,6 +3,7 @@
  * becomes 12, 3 + 3 + 3 + 3. Row-major order stays, so blocks only change their lengths, and edges go to neighbours.
  */
 
+import { joinParts } from "../../core/mesh.ts";
 import { sizeOf } from "../../core/shape.ts";
 import {
   type AxisFactors,
@@ -14,7 +15,6 @@ import {
 import type { Tensor } from "../../core/tensor.ts";
 import { type ReshapeParams, reshape } from "../../ops/layout.ts";
 import { type ReshapeGroup, reshapeSplit } from "../halo/reshape-split.ts";
-import { joinParts } from "../mesh.ts";
 import type { MoveRule } from "./move-rule.ts";
 
 /**

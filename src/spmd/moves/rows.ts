@@ -5,6 +5,7 @@
  */
 
 import { apply } from "../../core/builder.ts";
+import type { Mesh } from "../../core/mesh.ts";
 import { aval, dimOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { mul, sub } from "../../ops/arithmetic.ts";
@@ -21,7 +22,6 @@ import { convert, greaterEqual, less, select } from "../../ops/logic.ts";
 import { clamp } from "../../ops/magnitude.ts";
 import { pad, slice } from "../../ops/pieces.ts";
 import type { ScatterParams } from "../../ops/scatter.ts";
-import type { Mesh } from "../mesh.ts";
 import { deviceAlong } from "../place.ts";
 import { type MoveRule, moveRule, type SplitDim, splitOperand, splitResult } from "./move-rule.ts";
 

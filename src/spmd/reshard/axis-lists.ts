@@ -5,7 +5,7 @@
  * size 8 is three digits of size 2 as well as one: lists are equal up to such cuts.
  */
 
-import { type AxisPart, joinParts, type Mesh, showPart, sizeOfParts } from "../mesh.ts";
+import { type AxisPart, joinParts, type Mesh, showPart, sizeOfParts } from "../../core/mesh.ts";
 
 export type AxisList = readonly AxisPart[];
 

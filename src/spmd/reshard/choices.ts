@@ -6,7 +6,7 @@
  * target are chosen, read backwards.
  */
 
-import { joinParts, sizeOfParts } from "../mesh.ts";
+import { joinParts, sizeOfParts } from "../../core/mesh.ts";
 import {
   type AxisList,
   afterCommonHead,

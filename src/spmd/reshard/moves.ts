@@ -6,8 +6,8 @@
  */
 
 import { ShardingError } from "../../core/errors.ts";
+import { joinParts, type Mesh, sizeOfParts } from "../../core/mesh.ts";
 import { bytesSent, type CollectiveKind } from "../collective-bytes.ts";
-import { joinParts, type Mesh, sizeOfParts } from "../mesh.ts";
 import {
   type AxisList,
   asSet,

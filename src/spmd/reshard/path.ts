@@ -4,7 +4,7 @@
  */
 
 import { ShardingError } from "../../core/errors.ts";
-import { deviceCount, joinParts, type Mesh, showMesh, sizeOfParts } from "../mesh.ts";
+import { deviceCount, joinParts, type Mesh, showMesh, sizeOfParts } from "../../core/mesh.ts";
 import { checkSharding, type Sharding, showSharding } from "../sharding.ts";
 import { type AxisList, asSet, covers, freePieces, listKey } from "./axis-lists.ts";
 import type { Target } from "./choices.ts";

@@ -1,6 +1,6 @@
 /** @file Who sends to whom when every device gets the whole block of another one. */
 
-import { deviceCount, type Mesh, placeAlong } from "../mesh.ts";
+import { deviceCount, type Mesh, placeAlong } from "../../core/mesh.ts";
 import { listKey } from "./axis-lists.ts";
 import type { Layout } from "./moves.ts";
 

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { interpretTogether } from "../../core/interpret-together.ts";
+import { type AxisPart, type Mesh, makeMesh, parseMesh, placeAlong } from "../../core/mesh.ts";
 import { at } from "../../core/ndarray.ts";
 import { materialise, random } from "../../core/samples.ts";
 import { aval } from "../../core/shape.ts";
 import { abstract, trace } from "../../transforms/trace.ts";
 import { exchangesOf } from "../exchanges.ts";
-import { type AxisPart, type Mesh, makeMesh, parseMesh, placeAlong } from "../mesh.ts";
 import { pieceOf } from "../pieces.ts";
 import { parseSharding, type Sharding, shardingOn } from "../sharding.ts";
 import { cut } from "../simulate.ts";

@@ -1,17 +1,13 @@
 /** @file A value's pieces, moved from one sharding to another: the steps of the cheapest way, as collectives. */
 
 import { dtypeFacts } from "../../core/dtype.ts";
-import { aval, dimOf } from "../../core/shape.ts";
+import { deviceCount, groupsAlong, type Mesh, sizeOfParts } from "../../core/mesh.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { mul } from "../../ops/arithmetic.ts";
 import { collectivePermute } from "../../ops/collectives.device.ts";
 import { allGather, allReduce, allToAll, reduceScatter } from "../../ops/collectives.ts";
-import { literal } from "../../ops/creation.ts";
-import { dynamicSlice } from "../../ops/dynamic.ts";
 import { reshape, transpose } from "../../ops/layout.ts";
-import { concatenate, pad, slice } from "../../ops/pieces.ts";
-import { type AxisPart, deviceCount, groupsAlong, type Mesh, sizeOfParts } from "../mesh.ts";
-import { deviceAlong, int32 } from "../place.ts";
+import { blockAt, fitted } from "../blocks.ts";
+import { deviceAlong } from "../place.ts";
 import type { Sharding } from "../sharding.ts";
 import { type AxisList, cutAlike, listKey } from "./axis-lists.ts";
 import { type Along, blockSize, type Move } from "./moves.ts";
@@ -63,7 +59,8 @@ function step(
   switch (move.kind) {
     case "slice": {
       const { dim, parts } = move;
-      return ownBlock(mesh, blocksAlong(x, move, own(dim)), dim, parts, own(dim));
+      const room = blocksAlong(x, move, own(dim));
+      return blockAt(room, dim, deviceAlong(mesh, parts), own(dim));
     }
     case "reduceScatter":
       return reduceScatter(
@@ -91,30 +88,6 @@ function step(
 /** With padding, or without some, so that the dimension holds a block for each device along the parts. */
 function blocksAlong(x: Tensor, { dim, parts }: Along<AxisList>, block: number): Tensor {
   return fitted(x, dim, block * sizeOfParts(parts));
-}
-
-/** The first `length` elements of a dimension, or those that are there and padding. */
-function fitted(x: Tensor, dim: number, length: number): Tensor {
-  const held = dimOf(x.aval, dim);
-  const zeros = x.dims.map(() => 0);
-  if (held > length) return slice(x, zeros, x.dims.with(dim, length));
-  return held < length ? pad(x, zeros, zeros.with(dim, length - held)) : x;
-}
-
-function ownBlock(
-  mesh: Mesh,
-  x: Tensor,
-  dim: number,
-  parts: readonly AxisPart[],
-  block: number,
-): Tensor {
-  const first = mul(deviceAlong(mesh, parts), int32(block));
-  const zero = literal(aval("int32", [1]), [0]);
-  const start = concatenate(
-    x.dims.map((_, i) => (i === dim ? reshape(first, [1]) : zero)),
-    0,
-  );
-  return dynamicSlice(x, start, x.dims.with(dim, block));
 }
 
 /** Blocks of the given dimensions go out, blocks of the taken dimensions come in. */
@@ -151,7 +124,6 @@ function exchangedTogether(
   };
   const [sent, received] = [digitsOf(given, taken), digitsOf(taken, given)];
   const members = sent.flatMap(({ parts }) => parts);
-  const count = sizeOfParts(members);
   const split = splitBlocks(x, sent);
   const exchange = allToAll(split, {
     splitAxis: 0,
@@ -172,7 +144,7 @@ function exchangedTogether(
     }
     order.push(members.length + dim);
   });
-  if (order.length !== members.length + rest.length || count !== sizeOfParts(members))
+  if (order.length !== members.length + rest.length)
     throw new RangeError("an exchange takes other parts than it gives");
   return reshape(transpose(apart, order), dims, names);
 }

@@ -6,7 +6,7 @@
  * What some device still lacks bounds the rest of a way from below, since a device receives as much as it sends.
  */
 
-import type { Mesh } from "../mesh.ts";
+import type { Mesh } from "../../core/mesh.ts";
 import { type AxisList, afterCommonHead, listKey } from "./axis-lists.ts";
 import { countMoves, isElsewhere, layoutMoves, type Target } from "./choices.ts";
 import {

@@ -14,8 +14,8 @@ import { add, mul } from "../../ops/arithmetic.ts";
 import { type ContractParams, contract } from "../../ops/contract.ts";
 import { fullLike } from "../../ops/creation.ts";
 import { reshape } from "../../ops/layout.ts";
+import { blockAt, fitted, valueFrom, withBlock } from "../blocks.ts";
 import { int32 } from "../place.ts";
-import { blockAt, fitted, withBlock, zeroFrom } from "./blocks.ts";
 import { repeat } from "./repeat.ts";
 import type { Ring } from "./ring.ts";
 import type { GatherSite } from "./sites.ts";
@@ -54,7 +54,7 @@ export function contractGathered(
     const clean = masks.reduce((y, mask, i) => {
       const first = firsts[i] as Tensor;
       const shift = mask.dim === dim ? add(first, mul(held, int32(block))) : first;
-      return zeroFrom(y, mask.dim, shift, mask.limit);
+      return valueFrom(y, mask.dim, shift, mask.limit, 0);
     }, x);
     const met = inOther < 0 ? (rest as Tensor) : blockAt(rest as Tensor, inOther, held, block);
     const product = side === 0 ? contract(clean, met, params) : contract(met, clean, params);
@@ -68,7 +68,7 @@ export function contractGathered(
   const named = reshape(piece, piece.dims, site.contract.inputs[side]?.aval.names);
   const own =
     inOut < 0 && length < room
-      ? zeroFrom(named, dim, mul(ring.place, int32(block)), length)
+      ? valueFrom(named, dim, mul(ring.place, int32(block)), length, 0)
       : named;
   const constants = [inOther < 0 ? other : fitted(other, inOther, room), ...starts];
   const result = (bothWays ? roundBothWays : roundOneWay)(ring, constants, start, own, absorb);

@@ -8,12 +8,12 @@
  */
 
 import { dtypeFacts } from "../../core/dtype.ts";
+import type { Mesh } from "../../core/mesh.ts";
 import { type Equation, type Variable, variable } from "../../core/program.ts";
 import { sameDims, sizeOf } from "../../core/shape.ts";
 import type { ContractParams } from "../../ops/contract.ts";
 import { bytesSent } from "../collective-bytes.ts";
 import type { Device } from "../devices.ts";
-import type { Mesh } from "../mesh.ts";
 import { exchangeSeconds, memorySeconds, permuteSeconds, productSeconds } from "../roofline.ts";
 import { ringOf } from "../torus.ts";
 import type { withDefaults } from "./options.ts";

@@ -9,7 +9,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../../ops/arithmetic.ts";
 import { type ContractParams, contract } from "../../ops/contract.ts";
 import { reshape } from "../../ops/layout.ts";
-import { blockAt, fitted } from "./blocks.ts";
+import { blockAt, fitted } from "../blocks.ts";
 import { repeat } from "./repeat.ts";
 import type { Ring } from "./ring.ts";
 import type { ScatterSite } from "./sites.ts";

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { interpret } from "../../core/interpret.ts";
+import { type Mesh, makeMesh } from "../../core/mesh.ts";
 import { at, type NdArray } from "../../core/ndarray.ts";
 import type { Equation, Program, Variable } from "../../core/program.ts";
 import { materialise, random } from "../../core/samples.ts";
@@ -14,7 +15,6 @@ import { closedProgram } from "../../transforms/trace.ts";
 import { type Device, deviceNamed } from "../devices.ts";
 import { exchangesOf, totalsOf } from "../exchanges.ts";
 import { memoryUse } from "../liveness.ts";
-import { type Mesh, makeMesh } from "../mesh.ts";
 import { type Partitioned, partition } from "../partition.ts";
 import { propagate, type Seed } from "../propagate.ts";
 import { exchangeSeconds, permuteSeconds, productSeconds, stepTime } from "../roofline.ts";

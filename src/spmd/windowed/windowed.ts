@@ -9,6 +9,7 @@
 
 import { Builder, onBehalfOf, replay, writing } from "../../core/builder.ts";
 import type { Groups } from "../../core/collective.ts";
+import { type Mesh, partsOfGroups } from "../../core/mesh.ts";
 import {
   type Equation,
   mapPrograms,
@@ -19,7 +20,6 @@ import {
 } from "../../core/program.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { simplifyAll } from "../../transforms/simplify.ts";
-import { type Mesh, partsOfGroups } from "../mesh.ts";
 import { deviceAlong } from "../place.ts";
 import { contractGathered } from "./gathered.ts";
 import { type WindowedOptions, withDefaults } from "./options.ts";

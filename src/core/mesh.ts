@@ -1,7 +1,7 @@
 /** @file A mesh: the devices as a box with named axes. */
 
-import type { Groups } from "../core/collective.ts";
-import { ShardingError, suggestion } from "../core/errors.ts";
+import type { Groups } from "./collective.ts";
+import { ShardingError, suggestion } from "./errors.ts";
 
 export interface MeshAxis {
   readonly name: string;
