@@ -26,7 +26,13 @@ export async function readRules(mesh: Mesh, asked: string): Promise<AxisRules> {
   if (asked === "") return defaultRules(mesh);
   if (asked === "finalised") return finalisedRules(mesh);
   if (!asked.endsWith(".json")) return parseRules(mesh, asked);
-  const rules = file.safeParse(parsed(await readSmall(asked, LARGEST)));
+  const text = await readSmall(asked, LARGEST).catch((error: Error) => {
+    throw new ConfigError("CONFIG-01", `rules: ${asked} cannot be read.`, [
+      ["cause", error.message],
+      ["fix", "name a JSON file, or give words: batch=data,mlp=model"],
+    ]);
+  });
+  const rules = file.safeParse(parsed(text));
   if (!rules.success)
     throw new ConfigError("CONFIG-01", `rules: ${asked} is no list of axis words.`, [
       ["fix", 'write {"batch": "data", "mlp": "model", "embed": ["data", "model"]}'],

@@ -10,7 +10,7 @@ import { EngineError, ShapeError } from "./errors.ts";
 import type { HloEmitter, HloValue, OnnxEmitter, OnnxValue } from "./lowering.ts";
 import type { NdArray } from "./ndarray.ts";
 import type { Each, Many, Op } from "./op.ts";
-import { mapPrograms } from "./program.ts";
+import { programsIn } from "./program.ts";
 import type { Sample } from "./samples.ts";
 import type { Aval } from "./shape.ts";
 import { factorNames, rule } from "./sharding-rule.ts";
@@ -131,12 +131,9 @@ export function isCollective(op: Op): op is CollectiveOp {
 /** Whether an equation's value spans devices: by its op, or by one inside a program that it holds. */
 export function spansDevices(op: Op, params: unknown): boolean {
   if (isCollective(op)) return true;
-  let found = false;
-  mapPrograms(params, (program) => {
-    found ||= program.equations.some((inner) => spansDevices(inner.op, inner.params));
-    return program;
-  });
-  return found;
+  return programsIn(params).some(({ equations }) =>
+    equations.some((inner) => spansDevices(inner.op, inner.params)),
+  );
 }
 
 function refuseOneDevice<P>(

@@ -1,9 +1,10 @@
 /** @file `jit`: a function of tensors becomes an executable, traced once per form of its arguments. */
 
 import { isTracing } from "../core/builder.ts";
-import { TraceError } from "../core/errors.ts";
+import { ShardingError, suggestion, TraceError } from "../core/errors.ts";
 import type { Program } from "../core/program.ts";
 import { showAval } from "../core/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { leaves, structureOf, withLeaves } from "../core/tree.ts";
 import { type DimSpec, shard } from "../numpy/shard.ts";
 import { simplify } from "../transforms/simplify.ts";
@@ -54,7 +55,8 @@ interface Compiled<R> {
  * Compiles `f` for the engine at its first call with arguments of a given form.
  *
  * @param f - a function of trees of tensors; it runs once per form, on stand-ins
- * @throws TraceError when called inside a traced function, or after an argument was donated
+ * @throws TraceError when called inside a traced function, or after an argument was donated; ShardingError at the first
+ * call for a layout that does not fit
  */
 export function jit<A extends readonly unknown[], R>(
   f: (...args: A) => R,
@@ -68,11 +70,10 @@ export function jit<A extends readonly unknown[], R>(
       args,
       leaves(args, name).map((leaf) => abstract(leaf.aval)),
     );
-    const laidOut = (...own: A): R =>
-      marked(
-        f(...(own.map((arg, i) => marked(arg, options.in?.[i])) as unknown as A)),
-        options.out,
-      );
+    const laidOut = (...own: A): R => {
+      const given = own.map((arg, i) => marked(arg, options.in?.[i], `argument ${i + 1}`));
+      return marked(f(...(given as unknown as A)), options.out, "the result");
+    };
     return trace(name, options.in === undefined && options.out === undefined ? f : laidOut, forms);
   };
 
@@ -129,13 +130,30 @@ export function jit<A extends readonly unknown[], R>(
   });
 }
 
-/** A tree with marks on its tensors; words that one of them lacks say nothing of it. */
-function marked<T>(tree: T, spec: LayoutSpec | undefined): T {
+/**
+ * A tree with marks on its tensors; a word that one of them lacks says nothing of it.
+ *
+ * @throws ShardingError for a word that none of them has
+ */
+function marked<T>(tree: T, spec: LayoutSpec | undefined, what: string): T {
   if (spec === undefined) return tree;
-  const tensors = leaves(tree).map((x) => {
-    if (Array.isArray(spec)) return shard(x, spec as readonly DimSpec[]);
-    const own = Object.entries(spec).filter(([word]) => x.names.includes(word));
-    return own.length === 0 ? x : shard(x, Object.fromEntries(own) as Record<string, DimSpec>);
-  });
-  return refill(tree, tensors);
+  const tensors = leaves(tree);
+  if (isList(spec)) return refill(tree, tensors.map((x) => shard(x, spec))); // biome-ignore format: one line
+  const words = [...new Set(tensors.flatMap(({ names }) => names))].filter((word) => word !== null);
+  const unknown = Object.keys(spec).find((word) => !words.includes(word));
+  if (unknown !== undefined)
+    throw new ShardingError("SHARD-01", `jit: no tensor of ${what} has an axis "${unknown}".`, [
+      ["axes", words.join(", ")],
+      ["fix", words.length > 0 ? suggestion(unknown, words) : "give one entry per dimension"],
+    ]);
+  const own = (x: Tensor) =>
+    Object.fromEntries(Object.entries(spec).filter(([word]) => x.names.includes(word)));
+  return refill(
+    tree,
+    tensors.map((x) => shard(x, own(x))),
+  );
+}
+
+function isList(spec: LayoutSpec): spec is readonly DimSpec[] {
+  return Array.isArray(spec);
 }

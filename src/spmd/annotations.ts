@@ -2,7 +2,7 @@
 
 import { ShardingError } from "../core/errors.ts";
 import { type AxisPart, type Mesh, showMesh, wholeAxis } from "../core/mesh.ts";
-import { type Equation, mapPrograms, type Program, type Variable } from "../core/program.ts";
+import { type Equation, type Program, programsIn, type Variable } from "../core/program.ts";
 import { type Aval, showAval } from "../core/shape.ts";
 import { showSource } from "../core/source.ts";
 import { type ManualParams, manualOp } from "../ops/control/manual.ts";
@@ -75,12 +75,7 @@ function insideOf({ params }: Equation): (readonly [Variable, Seed])[] {
 
 function* equationsOf(program: Program): Generator<Equation> {
   for (const equation of program.equations) {
-    const inner: Program[] = [];
-    mapPrograms(equation.params, (held) => {
-      inner.push(held);
-      return held;
-    });
-    for (const held of inner) yield* equationsOf(held);
+    for (const held of programsIn(equation.params)) yield* equationsOf(held);
     yield equation;
   }
 }

@@ -2,7 +2,7 @@
 
 import { dtypeFacts } from "../core/dtype.ts";
 import type { Mesh } from "../core/mesh.ts";
-import { mapPrograms, type Program, type Variable } from "../core/program.ts";
+import { type Program, programsIn, type Variable } from "../core/program.ts";
 import { showAval, sizeOf } from "../core/shape.ts";
 import type { CollectiveKind } from "./collective-bytes.ts";
 import type { Exchange } from "./exchanges.ts";
@@ -57,10 +57,7 @@ export function largestValues(found: Propagated, program: Program, most: number)
   const visit = ({ equations }: Program) => {
     for (const { outputs, params } of equations) {
       outputs.forEach(add);
-      mapPrograms(params, (inner) => {
-        visit(inner);
-        return inner;
-      });
+      programsIn(params).forEach(visit);
     }
   };
   visit(program);

@@ -1,7 +1,13 @@
 /** @file Settings read by a schema: every wrong key by name, and what it was probably meant to be. */
 
-import type { z } from "zod";
+import { z } from "zod";
 import { ConfigError, type Fact, suggestion } from "../core/errors.ts";
+
+/** Far above any model; a damaged file must not ask for all memory before it is seen to be one. */
+export const count: z.ZodInt = z
+  .int()
+  .positive()
+  .max(2 ** 24);
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];

@@ -2,6 +2,7 @@
 
 import { UTILIZATION_ROWS } from "../../bench/utilization.rows.ts";
 import { meanError, predictUtilization, type Utilization } from "../../bench/utilization.ts";
+import { UsageError } from "../../core/errors.ts";
 import { formatBytes } from "../../core/text.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { formatTable } from "../table.ts";
@@ -25,6 +26,8 @@ export const command: Command = defineCommand({
     const rows = UTILIZATION_ROWS.filter(
       ({ preset }) => words.length === 0 || words.some((word) => preset.includes(word)),
     );
+    if (rows.length === 0)
+      throw new UsageError("USAGE-01", `bench utilization: no preset has "${only}" in its name.`);
     const results: Utilization[] = [];
     for (const row of rows) {
       context.log(row.preset);
@@ -64,7 +67,11 @@ function show(rows: readonly Utilization[], error: number): string[] {
         align: ["left", "right", "left", "left", ...Array(9).fill("right")],
       },
     ),
-    `mean absolute error ${error.toFixed(1)} points over ${count} measured rows; nothing is fitted to a row`,
+    ...(count === 0
+      ? []
+      : [
+          `mean absolute error ${error.toFixed(1)} points over ${count} measured rows; nothing is fitted to a row`,
+        ]),
     "predicted: exchanges after products; all hidden: beside them, wherever these last long enough",
     "float32 weights and state, 16-bit values on the way; attention writes its scores to memory: no flash kernel is modelled",
   ];

@@ -134,3 +134,10 @@ test("arguments and results lie as jit is told", async () => {
     expect(value).toBeCloseTo(whole.numbers()[i]!, 4); // float32 sums in another order
   });
 });
+
+test("a layout with a word that no tensor of the argument has is refused", async () => {
+  const engine = createMeshEngine(referenceEngine, { mesh, rules: {} });
+  await expect(jit(layer, { engine, in: [{ bach: "data" }] })(x, wi, wo)).rejects.toThrow(
+    /jit: no tensor of argument 1 has an axis "bach"[\s\S]*did you mean "batch"/,
+  );
+});

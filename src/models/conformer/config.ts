@@ -1,6 +1,6 @@
 /** @file Conformers (Gulati et al., arXiv:2005.08100) in the sizes that GSPMD pipelined, and one that trains on a CPU. */
 
-import { ConfigError, suggestion } from "../../core/errors.ts";
+import { presetNamed } from "../../train/presets.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 
 /** An encoder of speech: convolution and attention in every block, over a quarter of the frames. */
@@ -79,11 +79,5 @@ export const PRESETS: readonly ConformerPreset[] = [
 
 /** @throws ConfigError when there is no such preset, with the nearest name */
 export function presetByName(name: string): ConformerPreset {
-  const preset = PRESETS.find((known) => known.name === name);
-  if (preset !== undefined) return preset;
-  const known = PRESETS.map((each) => each.name);
-  throw new ConfigError(
-    "CONFIG-01",
-    `preset: "${name}" is not a preset; ${suggestion(name, known)}`,
-  );
+  return presetNamed(PRESETS, name);
 }

@@ -2,14 +2,8 @@
 
 import { z } from "zod";
 import { CAPACITY_RULES, GROUPINGS } from "../../nn/index.ts";
-import { readStrict } from "../../train/strict.ts";
+import { count, readStrict } from "../../train/strict.ts";
 import { type GlamConfig, routerFor } from "./config.ts";
-
-/** Far above any model; a damaged file must not ask for all memory before it is seen to be one. */
-const count = z
-  .int()
-  .positive()
-  .max(2 ** 24);
 
 const model: z.ZodType<GlamConfig> = z.strictObject({
   layers: z.int().positive().max(4096),

@@ -7,8 +7,8 @@
  *   "unverified" in the summary. "B" is 2³⁰.
  */
 
-import { ConfigError, suggestion } from "../../core/errors.ts";
 import type { PipelineSizes } from "../../nn/index.ts";
+import { presetNamed } from "../../train/presets.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 import type { DecoderConfig, DecoderPreset } from "./config.ts";
 
@@ -264,13 +264,5 @@ export const PRESETS: readonly DecoderPreset[] = [
 
 /** @throws ConfigError when there is no such preset, with the nearest name */
 export function presetByName(name: string): DecoderPreset {
-  const preset = PRESETS.find((known) => known.name === name);
-  if (preset !== undefined) return preset;
-  throw new ConfigError(
-    "CONFIG-01",
-    `preset: "${name}" is not a preset; ${suggestion(
-      name,
-      PRESETS.map((known) => known.name),
-    )}`,
-  );
+  return presetNamed(PRESETS, name);
 }

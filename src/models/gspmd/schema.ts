@@ -3,14 +3,8 @@
 import { z } from "zod";
 import { ShardingError } from "../../core/errors.ts";
 import { layersPerStage, scheduleOf } from "../../nn/index.ts";
-import { readStrict } from "../../train/strict.ts";
+import { count, readStrict } from "../../train/strict.ts";
 import { type DecoderConfig, RECOMPUTES } from "./config.ts";
-
-/** Far above any model; a damaged file must not ask for all memory before it is seen to be one. */
-const count = z
-  .int()
-  .positive()
-  .max(2 ** 24);
 
 const model: z.ZodType<DecoderConfig> = z
   .strictObject({

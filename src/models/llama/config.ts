@@ -1,7 +1,7 @@
 /** @file Sizes of Llama-type models (dense) and Mixtral-type models (sparse), published ones and small ones. */
 
-import { ConfigError, suggestion } from "../../core/errors.ts";
 import type { RotaryScaling } from "../../nn/index.ts";
+import { presetNamed } from "../../train/presets.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 
 /** A decoder-only language model: RMS norms, rotary positions, grouped queries, gated feed-forward. */
@@ -217,13 +217,5 @@ function paper(name: string, summary: string, model: LlamaConfig): LlamaPreset {
 
 /** @throws ConfigError when there is no such preset, with the nearest name */
 export function presetByName(name: string): LlamaPreset {
-  const preset = PRESETS.find((known) => known.name === name);
-  if (preset !== undefined) return preset;
-  throw new ConfigError(
-    "CONFIG-01",
-    `preset: "${name}" is not a preset; ${suggestion(
-      name,
-      PRESETS.map((known) => known.name),
-    )}`,
-  );
+  return presetNamed(PRESETS, name);
 }
