@@ -7,13 +7,19 @@
  * open.
  */
 
-import { type AxisPart, joinParts, type Mesh, overlap, sizeOfParts } from "../core/mesh.ts";
+import {
+  type AxisPart,
+  joinParts,
+  type Mesh,
+  overlap,
+  sameParts,
+  sizeOfParts,
+} from "../core/mesh.ts";
 import type { Program, Variable } from "../core/program.ts";
-import { sizeOf } from "../core/shape.ts";
-import type { Factor } from "../core/sharding-rule.ts";
-import { factorsOfAxis } from "../core/sharding-rule.ts";
+import { type Aval, sizeOf } from "../core/shape.ts";
+import { type AxisFactors, type Factor, factorsOfAxis } from "../core/sharding-rule.ts";
 import { dimAxes, factorAxes } from "./factor-axes.ts";
-import { type Relation, relationsOf, STAGES, type Stage } from "./relations.ts";
+import { LATE, type Relation, relationsOf, STAGES, type Stage } from "./relations.ts";
 import type { DimSharding, Sharding } from "./sharding.ts";
 
 /** Why an axis splits a dimension. */
@@ -37,14 +43,20 @@ export interface Seed {
 
 /** What is known of one value. */
 interface Held {
+  readonly form: Aval;
+  readonly size: number;
   readonly axes: (readonly AxisPart[])[];
-  /** One for each axis of each dimension, as they were added. */
-  readonly reasons: { readonly axes: readonly AxisPart[]; readonly reason: Reason }[][];
-  readonly free: boolean[];
+  /** One for each axis that was put on a dimension, as they came. */
+  readonly reasons: {
+    readonly dim: number;
+    readonly axes: readonly AxisPart[];
+    readonly reason: Reason;
+  }[];
+  /** By dimension, whether it may gain axes; all may when absent. */
+  readonly open: readonly boolean[] | undefined;
   readonly whole: readonly string[];
   /** Annotated axes whose turn has not come: nothing else may take them. */
   waiting: readonly (readonly AxisPart[])[];
-  readonly size: number;
   /** Relations that it stands in; all are looked at again when it gains an axis. */
   readonly works: { readonly work: Work; readonly side: "operand" | "result" }[];
 }
@@ -81,8 +93,10 @@ export class Propagated {
 
   /** What put an axis on a dimension; undefined where it is not. */
   reasonOf(v: Variable, dim: number, part: AxisPart): Reason | undefined {
-    const list = this.#held.get(v)?.reasons[dim] ?? [];
-    return list.find(({ axes }) => axes.some((own) => overlap(own, part)))?.reason;
+    return this.#held
+      .get(v)
+      ?.reasons.find((one) => one.dim === dim && one.axes.some((own) => overlap(own, part)))
+      ?.reason;
   }
 }
 
@@ -113,16 +127,12 @@ export function propagate(
   return new Propagated(mesh, relations, held);
 }
 
-function heldOf(v: Variable, seed: Seed | undefined): Held {
-  const { dims } = v.aval;
+function heldOf({ aval }: Variable, seed: Seed | undefined): Held {
   return {
-    axes: dims.map(() => []),
-    reasons: dims.map(() => []),
-    free: dims.map((size, i) => size > 1 && (seed?.sharding.dims[i]?.open ?? true)),
+    ...{ form: aval, size: sizeOf(aval.dims), axes: aval.dims.map(() => []) },
+    ...{ reasons: [], open: seed?.sharding.dims.map(({ open }) => open), works: [] },
     whole: seed?.sharding.whole ?? [],
     waiting: seed?.sharding.dims.map(({ axes }) => axes) ?? [],
-    size: sizeOf(dims),
-    works: [],
   };
 }
 
@@ -131,7 +141,8 @@ function activate(own: Held, { sharding, text }: Seed, priority: number): void {
   sharding.dims.forEach((dim, i) => {
     if (dim.priority !== priority || dim.axes.length === 0) return;
     own.axes[i] = dim.axes;
-    own.reasons[i]?.push({ axes: dim.axes, reason: { kind: "annotation", text } });
+    own.reasons.push({ dim: i, axes: dim.axes, reason: { kind: "annotation", text } });
+    for (const { work, side } of own.works) work.hear(side);
   });
   own.waiting = own.waiting.map((axes, i) =>
     (sharding.dims[i]?.priority ?? 0) <= priority ? [] : axes,
@@ -140,21 +151,36 @@ function activate(own: Held, { sharding, text }: Seed, priority: number): void {
 
 /** Sweeps forward and backward until nothing changes. */
 function settle(works: readonly Work[], stage: Stage): void {
-  for (const work of works) work.wake();
-  const backward = works.toReversed();
+  for (const work of works) work.enter(stage);
   for (let changed = true; changed; ) {
     changed = false;
-    for (const work of works) if (work.run("forward", stage)) changed = true;
-    for (const work of backward) if (work.run("backward", stage)) changed = true;
+    for (let i = 0; i < works.length; i++) if (works[i]?.run("forward", stage)) changed = true;
+    for (let i = works.length - 1; i >= 0; i--)
+      if (works[i]?.run("backward", stage)) changed = true;
   }
+}
+
+/** A factor of a relation, and on which dimension each value has it; -1 where one lacks it. */
+interface FactorPlaces {
+  readonly factor: Factor;
+  readonly dims: readonly number[];
+}
+
+interface Offer extends FactorPlaces {
+  readonly axes: readonly AxisPart[];
+  /** The value that has them, and how large it is. */
+  readonly source: number;
+  readonly size: number;
 }
 
 /** One relation with the values that it is about. */
 class Work {
   readonly #relation: Relation;
   readonly #values: readonly Held[];
-  readonly #factors: readonly Factor[];
-  readonly #awake = { forward: true, backward: true };
+  readonly #sides: readonly (readonly AxisFactors[])[];
+  readonly #factors: readonly FactorPlaces[];
+  #forward = true;
+  #backward = true;
 
   constructor(relation: Relation, held: ReadonlyMap<Variable, Held>) {
     this.#relation = relation;
@@ -162,119 +188,134 @@ class Work {
     this.#values.forEach((value, i) => {
       value.works.push({ work: this, side: i < relation.operands ? "operand" : "result" });
     });
-    const sides = [...relation.rule.operands, ...relation.rule.results];
-    this.#factors = [...new Set(sides.flat().flatMap(factorsOfAxis))];
+    this.#sides = [...relation.rule.operands, ...relation.rule.results];
+    this.#factors = placesOf(this.#sides);
   }
 
-  /** More factors are open. */
-  wake(): void {
-    this.#awake.forward = true;
-    this.#awake.backward = true;
+  /** At a new stage there is news only where factors open that were closed before. */
+  enter(stage: Stage): void {
+    if (stage !== LATE || this.#relation.late.size === 0) return;
+    this.#forward = true;
+    this.#backward = true;
   }
 
   /** One of its values has gained an axis: news for all others. */
   hear(side: "operand" | "result"): void {
     const { operands, values } = this.#relation;
-    if (side === "operand" || values.length - operands > 1) this.#awake.forward = true;
-    if (side === "result" || operands > 1) this.#awake.backward = true;
+    if (side === "operand" || values.length - operands > 1) this.#forward = true;
+    if (side === "result" || operands > 1) this.#backward = true;
   }
 
   /** @returns whether a value gained an axis */
   run(direction: "forward" | "backward", stage: Stage): boolean {
-    if (!this.#awake[direction] || this.#relation[direction] > stage) return false;
-    this.#awake[direction] = false;
-    // Where no value has an axis there is nothing to pass on.
-    const some = this.#values.some(({ axes }) => axes.some((parts) => parts.length > 0));
-    return some && this.#pass(direction, stage);
+    if (direction === "forward") {
+      if (!this.#forward || this.#relation.forward > stage) return false;
+      this.#forward = false;
+    } else {
+      if (!this.#backward || this.#relation.backward > stage) return false;
+      this.#backward = false;
+    }
+    const offers = this.#offers(stage);
+    return offers.length > 0 && this.#pass(offers, direction, stage);
   }
 
-  #pass(direction: "forward" | "backward", stage: Stage): boolean {
-    const { rule, operands, late } = this.#relation;
-    const sides = [...rule.operands, ...rule.results];
-    const lists = this.#values.map(({ axes }, i) => factorAxes(axes, sides[i] ?? [], rule.lengths));
+  /** What the values have to pass on. Where two factors want one axis, the larger tensor decides. */
+  #offers(stage: Stage): readonly Offer[] {
+    const offers: Offer[] = [];
+    for (const places of this.#factors) {
+      if (stage < LATE && this.#relation.late.has(places.factor)) continue;
+      const best = this.#longest(places);
+      if (best !== undefined) offers.push(best);
+    }
+    return offers.length > 1 ? offers.sort((a, b) => b.size - a.size) : offers;
+  }
+
+  /** The most axes that a value has on a factor; of equal ones the largest value's. */
+  #longest({ factor, dims }: FactorPlaces): Offer | undefined {
+    let best: readonly AxisPart[] = [];
+    let [source, size, pieces] = [-1, 0, 1];
+    for (let i = 0; i < dims.length; i++) {
+      const axes = this.#axesOn(i, dims[i] ?? -1, factor);
+      if (axes.length === 0 || axes === best) continue;
+      const own = sizeOfParts(axes);
+      const value = this.#values[i]?.size ?? 0;
+      if (source >= 0 && (own < pieces || (own === pieces && value <= size))) continue;
+      [best, source, size, pieces] = [axes, i, value, own];
+    }
+    return source < 0 ? undefined : { factor, dims, axes: best, source, size };
+  }
+
+  /** The axes of a factor on the dimension of a value that has it. */
+  #axesOn(value: number, dim: number, factor: Factor): readonly AxisPart[] {
+    const axes = this.#values[value]?.axes;
+    if (dim < 0 || axes === undefined) return [];
+    if (typeof this.#sides[value]?.[dim] === "string") return axes[dim] ?? [];
+    const { lengths } = this.#relation.rule;
+    return factorAxes(axes, this.#sides[value] ?? [], lengths).get(factor) ?? [];
+  }
+
+  #pass(offers: readonly Offer[], direction: "forward" | "backward", stage: Stage): boolean {
+    const { operands } = this.#relation;
+    const count = this.#values.length;
     // Edges have operands only, and pass both ways.
-    const isTarget = (i: number) =>
-      operands === sides.length || (direction === "forward" ? i >= operands : i < operands);
-    const offers = this.#factors
-      .flatMap((factor) => {
-        if (stage < 2 && late.has(factor)) return [];
-        const best = longest(lists, this.#values, factor);
-        return best === undefined ? [] : { factor, ...best };
-      })
-      // Where two factors want one axis, the larger tensor decides.
-      .sort((a, b) => b.size - a.size);
+    const both = operands === count;
+    const first = both || direction === "backward" ? 0 : operands;
+    const last = both || direction === "forward" ? count : operands;
     let changed = false;
-    this.#values.forEach((target, i) => {
-      if (!isTarget(i)) return;
-      for (const { factor, axes, source } of offers) {
-        const own = lists[i]?.get(factor);
-        if (own === undefined) continue;
-        const rest = remainder(own, axes);
-        if (rest === undefined || rest.length === 0) continue;
-        const from = this.#relation.values[source] as Variable;
-        const grown = this.#extend(target, sides[i] ?? [], { factor, parts: rest, from, stage });
-        if (!grown) continue;
-        lists[i] = factorAxes(target.axes, sides[i] ?? [], rule.lengths);
-        changed = true;
-      }
-    });
+    for (let i = first; i < last; i++)
+      for (const offer of offers) if (this.#give(i, offer, stage)) changed = true;
     return changed;
   }
 
-  /** Appends what the tensor can take of the axes to the dimension of a factor. */
-  #extend(
-    target: Held,
-    axes: Relation["rule"]["operands"][number],
-    offer: {
-      readonly factor: Factor;
-      readonly parts: readonly AxisPart[];
-      readonly from: Variable;
-      readonly stage: Stage;
-    },
-  ): boolean {
-    const { factor, parts, from, stage } = offer;
+  /** Appends what a value can take of the axes to the dimension of their factor. */
+  #give(value: number, { factor, dims, axes, source }: Offer, stage: Stage): boolean {
+    const [target, dim] = [this.#values[value], dims[value] ?? -1];
+    if (target === undefined || dim < 0 || value === source) return false;
+    const own = this.#axesOn(value, dim, factor);
+    if (own === axes || !isFree(target, dim)) return false;
+    const rest = remainder(own, axes);
+    if (rest === undefined || rest.length === 0) return false;
+    const blocked = rest.findIndex((part) => isTaken(target, part));
+    const taken = blocked < 0 ? rest : rest.slice(0, blocked);
+    if (taken.length === 0) return false;
+    const side = this.#sides[value] ?? [];
     const { lengths } = this.#relation.rule;
-    const dim = axes.findIndex((axis) => factorsOfAxis(axis).includes(factor));
-    if (target.free[dim] !== true) return false;
-    const used = [...target.axes.flat(), ...target.waiting.flat()];
-    const taken: AxisPart[] = [];
-    for (const part of parts) {
-      const blocked = target.whole.includes(part.name) || used.some((own) => overlap(own, part));
-      if (blocked) break;
-      taken.push(part);
-    }
     const before = target.axes[dim] ?? [];
-    const known = new Map(factorAxes(target.axes, axes, lengths));
-    known.set(factor, [...(known.get(factor) ?? []), ...taken]);
-    const after = dimAxes(axes, lengths, known)[dim] ?? [];
+    const known = new Map(factorAxes(target.axes, side, lengths)).set(factor, [...own, ...taken]);
+    const after = dimAxes(side, lengths, known)[dim] ?? [];
     const gained = remainder(before, after);
     if (gained === undefined || gained.length === 0) return false;
-    target.axes[dim] = after;
+    target.axes[dim] = sameParts(after, axes) ? axes : after;
     for (const { work, side } of target.works) work.hear(side);
-    target.reasons[dim]?.push({
-      axes: gained,
-      reason: { kind: "relation", relation: this.#relation, factor, from, stage },
-    });
+    const from = this.#relation.values[source] as Variable;
+    const reason: Reason = { kind: "relation", relation: this.#relation, factor, from, stage };
+    target.reasons.push({ dim, axes: gained, reason });
     return true;
   }
 }
 
-/** The most axes that a value has on a factor; of equal ones the largest value's. */
-function longest(
-  lists: readonly ReadonlyMap<Factor, readonly AxisPart[]>[],
-  values: readonly Held[],
-  factor: Factor,
-): { axes: readonly AxisPart[]; source: number; size: number } | undefined {
-  let best: { axes: readonly AxisPart[]; source: number; size: number } | undefined;
-  lists.forEach((list, source) => {
-    const axes = list.get(factor) ?? [];
-    const size = values[source]?.size ?? 0;
-    if (axes.length === 0) return;
-    const more = sizeOfParts(axes) - (best === undefined ? 0 : sizeOfParts(best.axes));
-    if (best === undefined || more > 0 || (more === 0 && size > best.size))
-      best = { axes, source, size };
+function placesOf(sides: readonly (readonly AxisFactors[])[]): readonly FactorPlaces[] {
+  const places = new Map<Factor, number[]>();
+  sides.forEach((side, value) => {
+    side.forEach((axis, dim) => {
+      for (const factor of factorsOfAxis(axis)) {
+        const dims = places.get(factor) ?? sides.map(() => -1);
+        places.set(factor, dims);
+        dims[value] = dim;
+      }
+    });
   });
-  return best;
+  return [...places].map(([factor, dims]) => ({ factor, dims }));
+}
+
+function isFree({ form, open }: Held, dim: number): boolean {
+  return (form.dims[dim] ?? 0) > 1 && (open?.[dim] ?? true);
+}
+
+/** Whether an axis serves a value already, waits for its turn there, or is to stay away. */
+function isTaken({ axes, waiting, whole }: Held, part: AxisPart): boolean {
+  const meets = (parts: readonly AxisPart[]) => parts.some((own) => overlap(own, part));
+  return whole.includes(part.name) || axes.some(meets) || waiting.some(meets);
 }
 
 /** What a list has behind a prefix; undefined when that is none of it. */

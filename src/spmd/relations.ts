@@ -10,6 +10,8 @@ import { type Edge, type Flows, flowsOf, isStacked, variableAt } from "./control
 /** When axes may pass: element-wise ops first, since there all agree; broadcasts forward last. */
 export type Stage = 0 | 1 | 2 | 3;
 export const STAGES: readonly Stage[] = [0, 1, 2, 3];
+/** From here on axes pass along factors that data moves along, or that are reduced. */
+export const LATE: Stage = 2;
 
 export interface Relation {
   readonly values: readonly Variable[];
@@ -20,7 +22,7 @@ export interface Relation {
   /** From which stage on axes pass forward, and from which backward, along all factors but those of `late`. */
   readonly forward: Stage;
   readonly backward: Stage;
-  /** Factors along which data moves or is reduced: from stage 2. */
+  /** Factors along which data moves or is reduced: from `LATE` on. */
   readonly late: ReadonlySet<string>;
 }
 
