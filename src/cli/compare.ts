@@ -25,18 +25,19 @@ export const command: Command = defineCommand({
   async run({ runs, out }, context) {
     const views = distinct(await Promise.all(runs.map((folder) => readReport(folder))), runs);
     await writeAtomically(out, renderComparison(`${views.length} runs`, views));
-    const found = views.map(summarise);
+    const found = summarise(views);
     if (context.json) {
       context.out(JSON.stringify({ page: out, runs: found }));
       return;
     }
     context.out(
       formatTable(
-        ["run", "steps", "tokens", "time", "training loss", "held-out loss", "least"],
+        ["run", "steps", "tokens", "time", "training loss", "held-out loss", "least", "apart"],
         found.map(cells),
-        { align: ["left", "right", "right", "right", "right", "right", "right"] },
+        { align: ["left", ...Array(7).fill("right")] },
       ),
     );
+    context.log("apart: the most that a training loss is off the first run's at the same step");
     context.log(`curves and settings: ${out}`);
   },
 });
@@ -60,5 +61,6 @@ function cells(run: RunSummary): readonly string[] {
     loss(run.trainLoss),
     loss(run.lastEvalLoss),
     loss(run.bestEvalLoss),
+    run.apart === null ? "" : run.apart.toExponential(1),
   ];
 }

@@ -18,9 +18,29 @@ export interface RunSummary {
   /** Least loss on held-out text, nats per token; null without an evaluation. */
   readonly bestEvalLoss: number | null;
   readonly lastEvalLoss: number | null;
+  /** Most that a training loss is off that of the first run at the same step, relative; null without such steps. */
+  readonly apart: number | null;
 }
 
-export function summarise(run: RunView): RunSummary {
+/** The runs in their order, held against the first. */
+export function summarise(runs: readonly RunView[]): RunSummary[] {
+  return runs.map((run) => ({ ...summaryOf(run), apart: apart(runs[0] ?? run, run) }));
+}
+
+function apart(first: RunView, run: RunView): number | null {
+  const losses = ({ rows }: RunView) =>
+    rows.flatMap(({ step, "train/loss": loss }) =>
+      typeof loss === "number" ? [[step, loss] as const] : [],
+    );
+  const expected = new Map(losses(first));
+  const off = losses(run).flatMap(([step, loss]) => {
+    const there = expected.get(step);
+    return there === undefined ? [] : [Math.abs(loss / there - 1)];
+  });
+  return run === first || off.length === 0 ? null : off.reduce((a, b) => Math.max(a, b));
+}
+
+function summaryOf(run: RunView): Omit<RunSummary, "apart"> {
   const numbers = (metric: string) =>
     run.rows.flatMap(({ [metric]: value }) => (typeof value === "number" ? [value] : []));
   const losses = numbers("train/loss");
@@ -42,17 +62,16 @@ export function summarise(run: RunView): RunSummary {
 /** @returns a whole HTML document without scripts or outside resources */
 export function renderComparison(title: string, runs: readonly RunView[]): string {
   const shown = (value: number | null) => (value === null ? "–" : formatValue(value));
-  const rows = runs
-    .map(summarise)
-    .map((run) => [
-      run.name,
-      String(run.step),
-      shown(run.tokens),
-      shown(run.minutes),
-      shown(run.trainLoss),
-      shown(run.lastEvalLoss),
-      shown(run.bestEvalLoss),
-    ]);
+  const rows = summarise(runs).map((run) => [
+    run.name,
+    String(run.step),
+    shown(run.tokens),
+    shown(run.minutes),
+    shown(run.trainLoss),
+    shown(run.lastEvalLoss),
+    shown(run.bestEvalLoss),
+    shown(run.apart),
+  ]);
   const headings = [
     "run",
     "steps",
@@ -61,6 +80,7 @@ export function renderComparison(title: string, runs: readonly RunView[]): strin
     "training loss, nats per token",
     "held-out loss",
     "least held-out loss",
+    "most that a training loss is off the first run's",
   ];
   return page(
     title,

@@ -124,16 +124,19 @@ describe("renderComparison", () => {
   };
 
   it("ranks by what was measured", () => {
-    const { name, ...facts } = summarise(full);
-    expect(name).toBe(full.name);
+    const [facts, off] = summarise([full, other]);
     expect(facts).toEqual({
+      name: full.name,
       step: 50,
       tokens: 5000,
       minutes: expect.closeTo(100 / 60, 9),
       trainLoss: expect.closeTo((2.55 + 2.6 + 2.65) / 3, 9),
       bestEvalLoss: 3.5,
       lastEvalLoss: 3.5,
+      apart: null,
     });
+    const losses = rows.map((row) => row["train/loss"]).filter((loss) => typeof loss === "number");
+    expect(off?.apart).toBeCloseTo(Math.max(...losses.map((loss) => Math.abs(1 / loss - 1))), 12);
   });
 
   it("shows one line per run, and only settings that differ", () => {
