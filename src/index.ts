@@ -9,6 +9,7 @@ export { parseProgram, printProgram } from "./core/program-text.ts";
 export { verify } from "./core/verify.ts";
 export { type CompileNote, onCompile, showCompileNote } from "./engines/announce.ts";
 export { setDefaultEngine } from "./engines/default.ts";
+export { createDoubleEngine } from "./engines/double.ts";
 export type { Compilation, CompileOptions, Engine, Executable } from "./engines/engine.ts";
 export { type JitOptions, type Jitted, jit, type LayoutSpec } from "./engines/jit.ts";
 export { createMeshEngine, type MeshEngineOptions } from "./engines/mesh/mesh.ts";

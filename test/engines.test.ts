@@ -21,6 +21,12 @@ const SINGLE: Tolerance = { rtol: 2e-5, atol: 2e-6 };
 /** The engine computes in float32 and rounds once or twice; the record in float64 and rounds once. */
 const HALF: Tolerance = { rtol: 2 ** -9, atol: 2 ** -20 };
 const BRAIN: Tolerance = { rtol: 2 ** -6, atol: 2 ** -20 };
+const DOUBLE: Tolerance = { rtol: 1e-12, atol: 1e-13 };
+/** Ops of which ONNX Runtime lacks kernels for float64. */
+const SINGLE_ALONE = [
+  ...["tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh"],
+  ...["convolve", "convolveKernel", "windowSum"],
+];
 
 const native = await createOnnxEngine({ transport: "c-api" });
 const binding = await createOnnxEngine({ transport: "binding" });
@@ -30,6 +36,8 @@ interface Setting {
   readonly name: string;
   readonly engine: Engine;
   readonly tolerance: Tolerance;
+  /** Ops that are refused, or some of their forms. */
+  readonly lacks?: readonly string[];
   change(sample: Sample): Sample | undefined;
 }
 
@@ -50,13 +58,20 @@ const SETTINGS: readonly Setting[] = [
     tolerance: BRAIN,
     change: (s) => inFloat(s, "bfloat16"),
   },
+  {
+    name: "onnx in float64",
+    engine: native,
+    tolerance: DOUBLE,
+    lacks: SINGLE_ALONE,
+    change: (s) => inFloat(s, "float64"),
+  },
 ];
 
 const counts = { laws: 0, samples: 0 };
 afterAll(() => {
   const engines = new Set(SETTINGS.map(({ engine }) => engine)).size;
   process.stdout.write(
-    `laws: ${counts.laws} of values held over ${counts.samples} samples of ${OPS.length} ops on ${engines} engines, in float32, float16 and bfloat16\n`,
+    `laws: ${counts.laws} of values held over ${counts.samples} samples of ${OPS.length} ops on ${engines} engines, in float32, float16, bfloat16 and float64\n`,
   );
 });
 
@@ -110,8 +125,11 @@ describe.each([...OPS].map((op) => ({ name: op.name, op })))("$name", ({ op }) =
       return [{ sample: changed, program, inputs: inputsOf(changed, false) }];
     }),
   })).filter(({ cases }) => cases.length > 0);
+  const [able, unable] = [false, true].map((want) =>
+    settings.filter(({ lacks = [] }) => lacks.includes(op.name) === want),
+  ) as [typeof settings, typeof settings];
   // One test for all samples: a test of its own costs more than most of these programs.
-  test.each(settings)("$name computes what the record evaluates", async ({ cases, ...setting }) => {
+  test.each(able)("$name computes what the record evaluates", async ({ cases, ...setting }) => {
     const results = await resultsOf(op, setting.engine, cases);
     for (const [i, { sample, program, inputs }] of cases.entries()) {
       await ofSample(sample, async () => {
@@ -132,5 +150,24 @@ describe.each([...OPS].map((op) => ({ name: op.name, op })))("$name", ({ op }) =
         counts.laws++;
       });
     }
+  });
+
+  test.each(unable)("$name refuses it by name", async ({ engine, cases, tolerance }) => {
+    let refusals = 0;
+    for (const { program, inputs } of cases) {
+      // A kernel's gradient may be products of matrices, which there are.
+      const off = await runOn(engine, program, inputs).then(
+        (found) => found.map((x, k) => difference(x, interpret(program, inputs)[k] as NdArray, tolerance)), // biome-ignore format: one line
+        (error: Error) => error,
+      );
+      if (off instanceof Error) {
+        expect(off.message).toMatch(
+          /onnx: ONNX Runtime has no kernel of \w+ for float64[\s\S]*ENGINE-02/,
+        );
+        refusals++;
+      } else expect(off.filter((each) => each !== undefined)).toEqual([]);
+      counts.laws++;
+    }
+    expect(refusals).toBeGreaterThan(0);
   });
 });

@@ -282,7 +282,7 @@ ${EXAMPLES.map(section).join("\n\n")}
 - Random programs over all ops, random meshes of one to eight devices and up to three axes, uneven sizes, marks and choices
   drawn at random, with NaN in the padding: pieces = whole.
 - An independent partitioner: programs as annotated StableHLO through XLA's, ours as StableHLO with collectives run by XLA.
-- \`train --mesh\` has the losses of one device.
+- \`train --mesh\` has the losses of one device, in float64 to the last digits but two.
 - Halos and resharding against brute force; bytes against the formulas of ring collectives.
 
 What devices are assumed to do, and how well predictions fit what others measured: [partitioning-presets.md](partitioning-presets.md).

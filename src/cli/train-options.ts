@@ -1,7 +1,7 @@
 /** @file The options of `train`, and the setting that each of them is short for. */
 
 import { parseGrouping, parseRouter } from "../nn/index.ts";
-import { parseSetting, type Setting } from "../train/run-config.ts";
+import { ENGINES, parseSetting, type Setting } from "../train/run-config.ts";
 
 /** Every one of these may also stand in a `--config` file; what is given here wins. */
 export const SETTINGS = {
@@ -189,9 +189,9 @@ export const SETTINGS = {
   },
   engine: {
     type: "choice",
-    choices: ["onnx", "reference"],
+    choices: ENGINES as typeof ENGINES,
     default: undefined,
-    help: "what computes; reference is slow and plain; onnx when absent",
+    help: "what computes; onnx-float64 tells rounding from faults, reference is slow and plain; onnx when absent",
   },
   threads: {
     type: "int",

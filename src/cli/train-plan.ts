@@ -7,6 +7,7 @@ import { parseMesh } from "../core/mesh.ts";
 import { formatBytes } from "../core/text.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { noticesOf, openTrainingData, type TrainingData } from "../data/training-data.ts";
+import { createDoubleEngine } from "../engines/double.ts";
 import type { Engine } from "../engines/engine.ts";
 import { createMeshEngine } from "../engines/mesh/mesh.ts";
 import { createOnnxEngine } from "../engines/onnx/onnx.ts";
@@ -107,10 +108,19 @@ async function engineOf(
   { engine, mesh, rules }: RunSettings,
   { log }: CommandContext,
 ): Promise<Engine> {
-  const one = engine === "onnx" ? await createOnnxEngine() : referenceEngine;
-  if (mesh === "") return one;
+  const device = engine === "reference" ? referenceEngine : await createOnnxEngine();
+  const all = mesh === "" ? device : await meshOf(device, mesh, rules, log);
+  return engine === "onnx-float64" ? createDoubleEngine(all) : all;
+}
+
+async function meshOf(
+  device: Engine,
+  mesh: string,
+  rules: string,
+  log: CommandContext["log"],
+): Promise<Engine> {
   const devices = parseMesh(mesh);
-  return createMeshEngine(one, {
+  return createMeshEngine(device, {
     ...{ mesh: devices, rules: await readRules(devices, rules) },
     onPartitioned({ program }) {
       const totals = totalsOf(exchangesOf(program)).map(

@@ -3,7 +3,7 @@
 import { DTypeError, suggestion } from "./errors.ts";
 import { fromHalf, toHalf } from "./half.ts";
 
-/** Element types of the intermediate language. float64 runs on the reference engine only. */
+/** Element types of the intermediate language. Of float64 ONNX Runtime lacks some kernels: no convolution, no tan. */
 export type DType =
   | "float32"
   | "float64"

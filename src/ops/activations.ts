@@ -12,6 +12,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { add, mul, scale, sub } from "./arithmetic.ts";
 import { fullLike } from "./creation.ts";
 import { checkDType, FLOATS } from "./dtypes.ts";
+import { errorFunction } from "./error-function.onnx.ts";
 import { exp, logistic } from "./exponential.ts";
 import {
   broadcastDims,
@@ -170,17 +171,18 @@ export const geluErfOp: Op<NoParams, One, Two> = defineOp<NoParams, One, Two>({
   },
   simplify: () => null,
   lower: {
-    // In float32 throughout: of 1 + erf(x/√2) a 16-bit float would keep next to nothing for negative x.
+    // At least in float32: of 1 + erf(x/√2) a 16-bit float would keep next to nothing for negative x.
     onnx: (g, [x], _params, { outputs: [y] }) => {
       const dims = broadcastDims(x.dims);
-      const form = aval("float32", dims);
+      const form = aval(y.dtype === "float64" ? "float64" : "float32", dims);
       const cast = (v: OnnxValue, dtype: DType) =>
         v.dtype === dtype
           ? v
           : g.node("Cast", [v], { dtype, dims }, { to: { int: dtypeFacts(dtype).onnx } });
-      const number = (value: number) => g.constant("float32", [], [value]);
-      const wide = cast(x, "float32");
-      const erf = g.node("Erf", [g.node("Mul", [wide, number(ROOT_HALF)], form)], form);
+      const number = (value: number) => g.constant(form.dtype, [], [value]);
+      const wide = cast(x, form.dtype);
+      const inner = g.node("Mul", [wide, number(ROOT_HALF)], form);
+      const erf = form.dtype === "float64" ? errorFunction(g, inner) : g.node("Erf", [inner], form);
       const half = g.node("Mul", [erf, number(0.5)], form);
       const distribution = g.node("Add", [half, number(0.5)], form);
       const product = g.node("Mul", [wide, distribution], form);

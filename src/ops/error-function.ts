@@ -1,10 +1,11 @@
 /** @file The error function and its inverse. */
 
-import type { OnnxValue } from "../core/lowering.ts";
+import type { OnnxEmitter, OnnxValue } from "../core/lowering.ts";
 import { between, random, sample, specials, values } from "../core/samples.ts";
 import { aval } from "../core/shape.ts";
 import { mul, neg, scale } from "./arithmetic.ts";
 import { FLOATS } from "./dtypes.ts";
+import { complement, errorFunction } from "./error-function.onnx.ts";
 import { exp } from "./exponential.ts";
 import { type Call1, call1, noParams, type UnaryOp, unary } from "./families.ts";
 import { inSingle } from "./half.onnx.ts";
@@ -17,7 +18,7 @@ export const erfOp: UnaryOp = unary("erf", {
   jvp: (dx, x) => scale(mul(dx, exp(neg(mul(x, x)))), 2 / Math.sqrt(Math.PI)),
   transpose: curved,
   evaluate: (x) => (Math.abs(x) < 3 ? series(x) : Math.sign(x) * (1 - tail(Math.abs(x)))),
-  onnx: "Erf",
+  onnx: (g, x, y) => (y.dtype === "float64" ? errorFunction(g, x) : g.node("Erf", [x], y)),
   stablehlo: "chlo.erf",
   samples: () => [
     sample("numbers", [random(2, 3)], noParams),
@@ -83,7 +84,8 @@ export const erfInvOp: UnaryOp = unary("erfInv", {
       );
       // w is infinite at ±1, where the polynomial is −∞.
       const end = g.node("Equal", [node("Abs", x), one], truth);
-      return node("Where", end, node("Mul", x, constant(Infinity)), inner);
+      const exact = form.dtype === "float64" ? improved(g, x, inner) : inner;
+      return node("Where", end, node("Mul", x, constant(Infinity)), exact);
     }),
   stablehlo: "chlo.erf_inv",
   samples: () => [
@@ -93,6 +95,25 @@ export const erfInvOp: UnaryOp = unary("erfInv", {
   ],
 });
 export const erfInv: Call1 = call1(erfInvOp);
+
+/** Two steps of Newton's method: on erf near 0, on the logarithm of its complement farther out. */
+function improved(g: OnnxEmitter, x: OnnxValue, start: OnnxValue): OnnxValue {
+  const form = { dtype: x.dtype, dims: x.dims };
+  const constant = (value: number) => g.constant(x.dtype, [], [value]);
+  const node = (op: string, ...xs: OnnxValue[]) => g.node(op, xs, form);
+  const size = node("Abs", x);
+  const near = g.node("Less", [size, constant(0.5)], { dtype: "bool", dims: x.dims });
+  const wanted = node("Log", node("Sub", constant(1), size));
+  let y = node("Abs", start);
+  for (let step = 0; step < 2; step++) {
+    const rest = complement(g, y);
+    const missing = node("Mul", node("Sub", node("Log", rest), wanted), rest);
+    const off = node("Where", near, node("Sub", size, errorFunction(g, y)), missing);
+    const flat = node("Mul", constant(Math.sqrt(Math.PI) / 2), node("Exp", node("Mul", y, y)));
+    y = node("Add", y, node("Mul", off, flat));
+  }
+  return node("Mul", node("Sign", x), y);
+}
 
 /** Newton's method on log(1 − erf y), which is nearly a parabola, from Giles's approximation. */
 function inverse(x: number): number {

@@ -22,7 +22,7 @@ import { jvp } from "../transforms/jvp.ts";
 import { abstract, trace } from "../transforms/trace.ts";
 import { vjp } from "../transforms/vjp.ts";
 import { vmap } from "../transforms/vmap.ts";
-import { withFloat } from "./double.ts";
+import { withFloat } from "../transforms/with-float.ts";
 
 /** Sample inputs with data; floats in double precision where wanted. */
 export function inputsOf(sample: Sample, double: boolean): NdArray[] {

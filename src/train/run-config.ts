@@ -57,7 +57,7 @@ export interface RunSettings {
   readonly sampleTokens: number;
   /** Whether event files for TensorBoard are written into the run folder. */
   readonly tensorboard: boolean;
-  readonly engine: "onnx" | "reference";
+  readonly engine: (typeof ENGINES)[number];
   /** Of one computation; 0 for one per core. */
   readonly threads: number;
   /** Devices in this process, `data=2,model=2`; empty for one. */
@@ -65,6 +65,9 @@ export interface RunSettings {
   /** Which mesh axes split which axis words, `batch=data,mlp=model`; empty for the usual ones. */
   readonly rules: string;
 }
+
+/** What can compute a run, as `--engine` names it. */
+export const ENGINES = ["onnx", "onnx-float64", "reference"] as const;
 
 const whole = z.int().nonnegative();
 const dataSchema: z.ZodType<DataSettings> = z.strictObject({
@@ -88,7 +91,7 @@ const runSchema: z.ZodType<RunSettings> = z.strictObject({
   prompt: z.string(),
   sampleTokens: whole,
   tensorboard: z.boolean(),
-  engine: z.enum(["onnx", "reference"]),
+  engine: z.enum(ENGINES),
   threads: whole,
   mesh: z.string(),
   rules: z.string(),

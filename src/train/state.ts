@@ -1,8 +1,9 @@
 /** @file A train state as named tensors of a checkpoint, and back. */
 
+import { fromNumbers, type TypedArray } from "../core/dtype.ts";
 import { CheckpointError, type Fact } from "../core/errors.ts";
 import { sameDims, showAval } from "../core/shape.ts";
-import { stored } from "../core/tensor.ts";
+import { stored, type Tensor } from "../core/tensor.ts";
 import { namedLeaves, withLeaves } from "../core/tree.ts";
 import type { NamedTensor } from "./safetensors.ts";
 
@@ -12,8 +13,14 @@ export function tensorsOf(state: object): readonly NamedTensor[] {
     name: path,
     dtype: leaf.dtype,
     dims: leaf.dims,
-    data: leaf.data(),
+    data: elementsOf(leaf),
   }));
+}
+
+/** An engine in float64 leaves doubles behind float32; a file has them rounded. */
+function elementsOf(leaf: Tensor): TypedArray {
+  const data = leaf.data();
+  return data instanceof Float64Array ? fromNumbers(leaf.dtype, data) : data;
 }
 
 /** Problems that an error lists one by one. */

@@ -59,21 +59,24 @@ describe("resume", () => {
     await sameEnd(run, whole);
   });
 
-  it.each(["binding", "reference"])("goes on with another engine: %s", async (name) => {
-    await cp(half, run, { recursive: true });
-    const words = ["train", "--out", run, "--resume", "--steps", "6"];
-    if (name === "binding") process.env["MESHLOOM_ONNX_TRANSPORT"] = name;
-    const engine = name === "reference" ? ["--engine", name] : [];
-    const { err } = await good(...words, ...engine).finally(() => {
-      delete process.env["MESHLOOM_ONNX_TRANSPORT"];
-    });
-    if (name === "reference") expect(err).toContain('run.engine was "onnx", now "reference"\n');
-    const [mine, theirs] = [losses(await metricsOf(run)), losses(await metricsOf(whole))];
-    expect(mine).toHaveLength(6);
-    // The same weights; sums in another order, two steps after one another.
-    mine.forEach((loss, i) => void expect(loss).toBeCloseTo(theirs[i]!, 4));
-    expect(mine.slice(0, 4)).toEqual(theirs.slice(0, 4));
-  });
+  it.each(["binding", "onnx-float64", "reference"])(
+    "goes on with another engine: %s",
+    async (name) => {
+      await cp(half, run, { recursive: true });
+      const words = ["train", "--out", run, "--resume", "--steps", "6"];
+      if (name === "binding") process.env["MESHLOOM_ONNX_TRANSPORT"] = name;
+      const engine = name === "binding" ? [] : ["--engine", name];
+      const { err } = await good(...words, ...engine).finally(() => {
+        delete process.env["MESHLOOM_ONNX_TRANSPORT"];
+      });
+      if (name !== "binding") expect(err).toContain(`run.engine was "onnx", now "${name}"\n`);
+      const [mine, theirs] = [losses(await metricsOf(run)), losses(await metricsOf(whole))];
+      expect(mine).toHaveLength(6);
+      // The same weights; sums in another order, two steps after one another.
+      mine.forEach((loss, i) => void expect(loss).toBeCloseTo(theirs[i]!, 4));
+      expect(mine.slice(0, 4)).toEqual(theirs.slice(0, 4));
+    },
+  );
 
   it("after skipped updates tries the same batches again", async () => {
     const words = ["train", "glam-pico", "--out", run, ...SMALL, "--steps", "6"];

@@ -5,6 +5,7 @@
  */
 
 import type { InferenceSession } from "onnxruntime-node";
+import { CPU } from "./double-kernels.ts";
 import { requirePackage } from "./packages.ts";
 import { readSignature } from "./proto-decode.ts";
 import {
@@ -39,7 +40,7 @@ function bindingTransport(runtime: Runtime): OnnxTransport {
   runtime.env.logLevel = "fatal";
   return {
     name: "binding",
-    target: {},
+    target: CPU,
     version: runtime.env.versions.node ?? "unknown",
     load: async (model, options) => {
       const signature = readSignature(model);

@@ -9,6 +9,7 @@ import type {
 } from "../../core/lowering.ts";
 import type { Program } from "../../core/program.ts";
 import { type Aval, sameDims, sizeOf } from "../../core/shape.ts";
+import { CPU } from "./double-kernels.ts";
 import { onnxTypeNumber } from "./element-types.ts";
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from "./proto.ts";
 
@@ -64,7 +65,7 @@ export type Substitute = (g: OnnxEmitter, spec: OnnxNodeSpec) => readonly OnnxVa
 /** By the operator's name. */
 export type Substitutes = Readonly<Record<string, Substitute>>;
 
-/** What a graph must know of the place where it will run; nothing for ONNX Runtime on a CPU, in Node. */
+/** What a graph must know of the place where it will run. */
 export interface Target {
   readonly substitutes?: Substitutes;
   /** Dtypes without kernels. */
@@ -74,7 +75,7 @@ export interface Target {
 }
 
 /** A fresh graph. */
-export function createEmitter(inlined: Inline, target: Target = {}): GraphParts {
+export function createEmitter(inlined: Inline, target: Target = CPU): GraphParts {
   const { substitutes = {}, lacks = [], onHost = () => false } = target;
   const hostNodes: string[] = [];
   const outermost: Scope = { nodes: [], written: new Map() };

@@ -72,23 +72,6 @@ export function lowerWithValues(
   return { graph: withOutputsInPlace(graph), values: made };
 }
 
-/**
- * Ops that may be asked for float64 here: those that keys are ordered by, which need more numbers than
- * float32 has (models that we export do so). Arithmetic in float64 is the reference engine's.
- */
-const ORDERING: ReadonlySet<string> = new Set([
-  "convert",
-  "full",
-  "literal",
-  "broadcast",
-  "reshape",
-  "transpose",
-  "maximum",
-  "minimum",
-  "select",
-  "topK",
-]);
-
 const SEPARATOR = " @ ";
 
 function nodeLabel({ op, source }: Equation): string {
@@ -113,10 +96,6 @@ function writeEquations(
     announce(equation);
     const operands = inputs.map((v) => lookUp(values, v));
     const avals = { inputs: inputs.map((v) => v.aval), outputs: outputs.map((v) => v.aval) };
-    const wide = ORDERING.has(op.name)
-      ? undefined
-      : avals.outputs.find(({ dtype }) => dtype === "float64");
-    if (wide !== undefined) throw unsupported(op.name, showAval(wide), showSource(source));
     try {
       const results = op.lower.onnx(emitter, operands, params, avals);
       outputs.forEach((v, i) => {
@@ -150,15 +129,4 @@ function lookUp(values: ReadonlyMap<Variable, OnnxValue>, v: Variable): OnnxValu
   if (value === undefined)
     throw new EngineError("ENGINE-02", `onnx lower: ${showAval(v.aval)} has no value`);
   return value;
-}
-
-function unsupported(op: string, form: string, where: string): EngineError {
-  return new EngineError(
-    "ENGINE-02",
-    `onnx: ${op} makes ${form}, a dtype that this engine does not run.`,
-    [
-      ["where", where],
-      ["fix", "use float32, or jit(f, { engine: referenceEngine }) for float64"],
-    ],
-  );
 }

@@ -4,6 +4,7 @@
  * No output is allocated or copied, and the event loop stays free while the runtime works.
  */
 
+import { CPU } from "./double-kernels.ts";
 import { onnxTypeNumber } from "./element-types.ts";
 import { loadOrtApi, type OrtApi } from "./native-library.ts";
 import { type OnnxSignature, readSignature } from "./proto-decode.ts";
@@ -39,7 +40,7 @@ function nativeTransport(api: OrtApi): OnnxTransport {
   const environment = new Environment(api);
   return {
     name: "c-api",
-    target: {},
+    target: CPU,
     version: api.version,
     load: async (model, options) => {
       const signature = readSignature(model);

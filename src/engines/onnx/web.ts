@@ -10,6 +10,7 @@
 import type { InferenceSession } from "onnxruntime-node";
 import type { DType } from "../../core/dtype.ts";
 import { EngineError } from "../../core/errors.ts";
+import { CPU } from "./double-kernels.ts";
 import type { Target } from "./emitter.ts";
 import { type OnnxSignature, readSignature } from "./proto-decode.ts";
 import {
@@ -65,7 +66,7 @@ export function openWeb(name: WebTransportName): Promise<OnnxTransport> {
 }
 
 async function load(name: WebTransportName): Promise<OnnxTransport> {
-  const target = name === "webgpu" ? await gpuTarget() : {};
+  const target = name === "webgpu" ? await gpuTarget() : CPU;
   const runtime = await PACKAGES[name]().catch((error: unknown) => {
     throw new EngineError("ENGINE-01", "onnx engine: onnxruntime-web does not load.", [
       ["it says", String(error)],
