@@ -1,5 +1,6 @@
 /** @file `partition`: what a training step becomes on a mesh of devices, before anybody rents one. */
 
+import { ShardingError } from "../core/errors.ts";
 import { deviceCount, type Mesh, parseMesh, showMesh } from "../core/mesh.ts";
 import { printProgram } from "../core/program-text.ts";
 import { formatBytes, formatCount } from "../core/text.ts";
@@ -12,7 +13,13 @@ import { partition } from "../spmd/partition.ts";
 import { propagate } from "../spmd/propagate.ts";
 import { stepTime } from "../spmd/roofline.ts";
 import { showSharding } from "../spmd/sharding.ts";
-import { type AxisTotal, type Lying, largestValues, totalsByAxis } from "../spmd/summary.ts";
+import {
+  type AxisTotal,
+  idleAxes,
+  type Lying,
+  largestValues,
+  totalsByAxis,
+} from "../spmd/summary.ts";
 import { type PartitionWarning, showWarning } from "../spmd/warnings.ts";
 import { WINDOWED_CHOICES } from "../spmd/windowed/options.ts";
 import { openTraceable } from "../train/families.ts";
@@ -82,6 +89,8 @@ export const command: Command = defineCommand({
       onWarning: (warning) => warnings.push(warning),
     });
     const seconds = (performance.now() - started) / 1000;
+    const idle = idleAxes(parted);
+    if (idle.length > 0 && strict) throw idleError(preset, mesh, idle);
     const program = simplifyAll(parted.program);
     const memory = memoryUse(program, { donated: namedLeaves(state).length });
     const time = stepTime(program, device, { mesh });
@@ -102,6 +111,7 @@ export const command: Command = defineCommand({
       predictedUtilization: useful / (time.total * device.flops),
       activations: largestValues(found, whole, MOST_SHOWN),
       warnings: grouped(mesh, warnings),
+      idleAxes: idle,
       parameters: namedLeaves(state).map(({ path, leaf }, i) => ({
         name: path,
         form: leaf.toString(),
@@ -110,9 +120,22 @@ export const command: Command = defineCommand({
     };
     if (context.json) context.out(JSON.stringify(result));
     else show(result, device.memory, context.out);
+    if (idle.length > 0) context.log(`warning: ${idleError(preset, mesh, idle).message}`);
     if (dump) context.out(printProgram(program));
   },
 });
+
+function idleError(preset: string, mesh: Mesh, idle: readonly string[]): ShardingError {
+  return new ShardingError(
+    "SHARD-01",
+    `partition: nothing of ${preset} is split over ${idle.join(", ")}.`,
+    [
+      ["mesh", showMesh(mesh)],
+      ["so", "all devices along it do the same work"],
+      ["fix", `give a word to it: --rules batch=${idle[0]}, or --rules finalised`],
+    ],
+  );
+}
 
 /** Rows of a list that people read; `--json` has all. */
 const MOST_SHOWN = 12;

@@ -43,6 +43,15 @@ export function withoutDeadCode(program: Program): Program {
   return { ...program, equations: kept.reverse() };
 }
 
+/** How often each variable is an operand or a result; none for those that are neither. */
+export function usesOf({ equations, outputs }: Program): ReadonlyMap<Variable, number> {
+  const uses = new Map<Variable, number>();
+  const use = (v: Variable) => uses.set(v, (uses.get(v) ?? 0) + 1);
+  for (const { inputs } of equations) inputs.forEach(use);
+  outputs.forEach(use);
+  return uses;
+}
+
 /** Variables that depend on the marked inputs. */
 export function dependents(program: Program, marked: readonly boolean[]): ReadonlySet<Variable> {
   const reached = new Set(program.inputs.filter((_, i) => marked[i] === true));

@@ -18,7 +18,7 @@ import {
 import { type Aval, dimOf } from "../core/shape.ts";
 import type { AxisFactors, Factor, ShardingRule } from "../core/sharding-rule.ts";
 import { dimAxes, factorAxes } from "./factor-axes.ts";
-import { type Sharding, shardingOn } from "./sharding.ts";
+import { type Sharding, sameLayout, shardingOn } from "./sharding.ts";
 
 /** A tensor of the equation. */
 export interface Placed {
@@ -27,6 +27,10 @@ export interface Placed {
   readonly sharding: Sharding;
   /** Of an operand: how it lies, as it was made and as others asked for it. */
   readonly copies?: readonly Sharding[];
+  /** Of an operand: whether other ops read it, too. */
+  readonly shared?: boolean;
+  /** Of an operand: how it lies where the op may have summands in its place. */
+  readonly summands?: Sharding | undefined;
   /** Of a result: whether it may stay a partial sum, so that the sum costs nothing here. */
   readonly late?: boolean;
 }
@@ -62,6 +66,11 @@ const WORK_PER_BYTE = 500;
 const LATER = 0.999;
 /** An operand that is brought for this op alone, and its result taken back, cost two exchanges: of equal choices not that. */
 const BOTH_WAYS = 1.002;
+/**
+ * What is brought for others as well is not paid again: of equal choices that one. Where the op sums it is none better,
+ * since a sum that is scattered serves others, too.
+ */
+const SHARED = 0.998;
 /** Choices looked at; the first are the likeliest. */
 const MOST_CHOICES = 512;
 
@@ -182,13 +191,23 @@ function assignmentOf(
 function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
   const { operands, results, bytes } = question;
   const { rule, factors } = assignment;
-  const brought = operands.reduce((sum, { form, sharding, copies = [sharding] }, i) => {
+  const moves = rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0);
+  // Sums that wait are taken of the result, of all operands that have them at once.
+  let waiting: readonly AxisPart[] = [];
+  const together = rule.sum.length > 0 ? 1 : SHARED;
+  const brought = operands.reduce((sum, { form, sharding, copies = [sharding], ...more }, i) => {
+    const { summands, shared = false } = more;
     const to = assignment.operands[i] ?? sharding;
-    return sum + Math.min(...copies.map((copy) => bytes(form, copy, to)));
+    if (!moves && summands !== undefined && sameLayout({ ...summands, sum: [] }, to)) {
+      waiting = summands.sum;
+      return sum;
+    }
+    const least = Math.min(...copies.map((copy) => bytes(form, copy, to)));
+    return sum + (shared ? together : BOTH_WAYS) * least;
   }, 0);
   const returned = results.reduce((sum, { form, sharding, late = false }, i) => {
     const own = assignment.results[i] ?? sharding;
-    const made = late ? { ...own, sum: [] } : own;
+    const made = { ...own, sum: late ? [] : [...own.sum, ...waiting] };
     return sum + (made.sum.length > 0 ? 1 : LATER) * bytes(form, made, sharding);
   }, 0);
   // Extremes are combined at once, on all devices.
@@ -200,10 +219,9 @@ function priceOf(question: AssignmentQuestion, assignment: Assignment): number {
           const own = assignment.results[i] ?? shardingOn([]);
           return sum + bytes(form, { ...own, sum: extremes }, own);
         }, 0);
-  const moves = rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0);
   const moved = moves ? (question.moved?.(assignment) ?? 0) : 0;
   const work = workOf(question, assignment) / WORK_PER_BYTE;
-  return BOTH_WAYS * brought + moved + returned + combined + work;
+  return brought + moved + returned + combined + work;
 }
 
 /** Points of the index space on each device: for a contraction its multiplications. */
@@ -229,8 +247,8 @@ export function assignmentKey(
 ): string {
   const sides = [rule.operands, rule.results, rule.sum, rule.max, rule.min, rule.moves];
   const placed = [...operands, ...results].map(
-    ({ form, sharding, copies = [], late = false }) =>
-      `${late ? "late " : ""}${form.dtype}${form.dims}:${[sharding, ...copies].map(layoutText).join(" ")}`,
+    ({ form, sharding, copies = [], late = false, shared = false, summands }) =>
+      `${late ? "late " : ""}${shared ? "shared " : ""}${summands === undefined ? "" : "summands "}${form.dtype}${form.dims}:${[sharding, ...copies].map(layoutText).join(" ")}`,
   );
   // How much moves is in the params, as the reach of a window is.
   const how = movable.size > 0 ? `${op} ${JSON.stringify(params)}` : "";

@@ -1,7 +1,7 @@
 /** @file The values of one program on a device: each in every sharding that was asked for. */
 
 import { dtypeFacts } from "../core/dtype.ts";
-import type { Mesh } from "../core/mesh.ts";
+import { joinParts, type Mesh, overlap, sizeOfParts } from "../core/mesh.ts";
 import type { Variable } from "../core/program.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { reshard, reshardBytes } from "./reshard/reshard.ts";
@@ -37,6 +37,42 @@ export class Pieces {
   /** How the value lies by now. */
   copiesOf(v: Variable): readonly Sharding[] {
     return this.#get(v).pieces.map(({ sharding }) => sharding);
+  }
+
+  /** How the value lies where it is still to be summed; undefined where its sum was made or taken before. */
+  summandsOf(v: Variable): Sharding | undefined {
+    const { pieces } = this.#get(v);
+    return pieces.length === 1 && pieces[0] !== undefined && pieces[0].sharding.sum.length > 0
+      ? pieces[0].sharding
+      : undefined;
+  }
+
+  /**
+   * Where to bring a value that is still to be summed, when it is to lie so: nowhere if its summands lie so; else to
+   * where the sum is scattered as well, if the rest of the way is then the same. Who wants the rest asks.
+   */
+  onTheWay(v: Variable, to: Sharding): Sharding {
+    const from = this.summandsOf(v);
+    if (from === undefined) return to;
+    if (sameLayout({ ...from, sum: [] }, to)) return from;
+    const { dims, dtype } = v.aval;
+    const bytes = (a: Sharding, b: Sharding) =>
+      reshardBytes(this.#mesh, dims, dtypeFacts(dtype).bytes, a, b);
+    const whole = bytes(from, to);
+    const used = to.dims.flatMap(({ axes }) => axes);
+    if (from.sum.some((part) => used.some((other) => overlap(other, part)))) return to;
+    const scattered = to.dims.flatMap((own, dim): Sharding[] => {
+      const axes = joinParts([...own.axes, ...from.sum]);
+      if ((dims[dim] ?? 1) % sizeOfParts(axes) !== 0) return [];
+      return [{ ...to, dims: to.dims.with(dim, { ...own, axes }) }];
+    });
+    // Of equal ones the last: rows are moved, features less so.
+    const [best] = scattered
+      .toReversed()
+      .map((layout) => ({ layout, sent: bytes(from, layout) }))
+      .filter(({ layout, sent }) => sent + bytes(layout, to) <= whole)
+      .sort((a, b) => a.sent - b.sent);
+    return best?.layout ?? to;
   }
 
   /** A piece that lies so, but is still to be summed. */

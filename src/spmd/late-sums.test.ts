@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { makeMesh } from "../core/mesh.ts";
-import { random } from "../core/samples.ts";
-import { checkpoint, einsum, scan, type Tensor, transpose, zeros } from "../numpy/index.ts";
+import { random, type SampleInput } from "../core/samples.ts";
+import { checkpoint, einsum, scan, shard, type Tensor, transpose, zeros } from "../numpy/index.ts";
 import { onMesh } from "../testing/partitioned.ts";
 
 const mesh = makeMesh({ x: 4 });
@@ -85,6 +85,90 @@ describe("sums are taken in each step", () => {
   ] as const)("%s", (_, f) => {
     const parted = run((x, start) => [f(x, start)[0]]);
     expect(allReduces(parted)).toEqual([`allReduce ${STEPS}`]);
+    expect(parted.error()).toBeLessThan(1e-5);
+  });
+});
+
+describe("outside of loops", () => {
+  const [TOKENS, IN, OUT] = [8, 12, 16];
+  /** x·w with the summed axis split: each device has a summand. */
+  const product = (x: Tensor, w: Tensor) =>
+    einsum("token in, in out -> token out", x.as("token in"), w.as("in out"));
+  const on = (
+    f: (...xs: readonly Tensor[]) => Tensor,
+    others: readonly [SampleInput, string][],
+    result: string,
+  ) =>
+    onMesh(
+      mesh,
+      (...xs) => [f(...xs)],
+      [[random(TOKENS, IN), "[-, x]"], [random(IN, OUT), "[x, -]"], ...others],
+      [result],
+    );
+  const kinds = ({ exchanges }: ReturnType<typeof onMesh>) => exchanges.map(({ kind }) => kind);
+
+  test("a sum that is added to something split is scattered, whatever its axes were called on the way", () => {
+    const parted = on(
+      (x, w, rest) =>
+        (rest as Tensor).as("row column").add(product(x as Tensor, w as Tensor).as("row column")),
+      [[random(TOKENS, OUT), "[-, x]"]],
+      "[-, x]",
+    );
+    expect(kinds(parted)).toEqual(["reduceScatter"]);
+    expect(parted.error()).toBeLessThan(1e-5);
+  });
+
+  test("two sums that are added are one", () => {
+    const parted = on(
+      (x, w, v) => product(x as Tensor, w as Tensor).sub(product(x as Tensor, v as Tensor).neg()),
+      [[random(IN, OUT), "[x, -]"]],
+      "[-, -]",
+    );
+    expect(kinds(parted)).toEqual(["allReduce"]);
+    expect(parted.error()).toBeLessThan(1e-5);
+  });
+
+  test("a sum that is used twice is taken once", () => {
+    const parted = on(
+      (x, w) => {
+        const y = product(x as Tensor, w as Tensor);
+        return y.mul(3).add(y.exp());
+      },
+      [],
+      "[-, -]",
+    );
+    expect(kinds(parted)).toEqual(["allReduce"]);
+    expect(parted.error()).toBeLessThan(1e-5);
+  });
+
+  test("products of which sums of rows are left send those", () => {
+    const parted = on(
+      (x, w, scale) =>
+        product(x as Tensor, w as Tensor)
+          .mul((scale as Tensor).as("token out"))
+          .sum(["token", "out"]),
+      [[random(TOKENS, OUT), "[-, -]"]],
+      "[]",
+    );
+    expect(parted.exchanges.map(({ kind, bytes }) => [kind, bytes])).toEqual([["allReduce", 6]]);
+    expect(parted.error()).toBeLessThan(1e-5);
+  });
+
+  test("rows that devices exchange are scattered first, so that each sends its part of the sum", () => {
+    const both = makeMesh({ x: 2, y: 2 });
+    const parted = onMesh(
+      both,
+      (x, w) => [shard(product(x as Tensor, w as Tensor), ["y", null]).exp()],
+      [
+        [random(TOKENS, IN), "[-, x+y]"],
+        [random(IN, OUT), "[x+y, -]"],
+      ],
+      ["[y, -]"],
+    );
+    expect(parted.exchanges.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(
+      // scattered over y, all-reduced over x
+      4 * TOKENS * OUT * (1 / 2 + 1 / 2),
+    );
     expect(parted.error()).toBeLessThan(1e-5);
   });
 });

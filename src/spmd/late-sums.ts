@@ -1,38 +1,54 @@
 /**
- * @file Sums that a loop only adds up: Σ over devices may wait until the loop has ended, one exchange for all its steps.
+ * @file Sums over devices that can wait: what is linear in a value can be done on its summands, and the sum be taken
+ * where it is wanted, of all that goes into it at once and only as much of it as is wanted.
  *
+ * In a loop it may wait until the loop has ended, one exchange for all its steps.
  * A carry that a step reads only to add something to it may be a partial sum all the while. What is added comes from
  * where it is made through ops that are linear in it, out of inner loops as well, whose stacked results are then partial
  * sums. So the weights of a stage, which every tick uses, get their gradients summed over the batch's devices once.
  */
 
-import type { Equation, Program, Variable } from "../core/program.ts";
-import { addOp, negOp } from "../ops/arithmetic.ts";
+import { type Equation, type Program, usesOf, type Variable } from "../core/program.ts";
+import { sizeOf } from "../core/shape.ts";
+import { addOp, mulOp, negOp, subOp } from "../ops/arithmetic.ts";
 import { type CheckpointParams, checkpointOp } from "../ops/control/checkpoint.ts";
 import { rolesOf, type ScanParams, scanOp } from "../ops/control/scan.ts";
 import { broadcastOp, type FullParams, fullOp } from "../ops/creation.ts";
 import { scatterAddOp } from "../ops/indexing.ts";
 import { reshapeOp, transposeOp } from "../ops/layout.ts";
 import { selectOp } from "../ops/logic.ts";
+import { shardOp } from "../ops/shard.ts";
+import { sumOp } from "../ops/sum.ts";
 
 export interface LateSums {
   /** Values that may stay partial sums until a loop around them has ended; each is used once. */
   readonly late: ReadonlySet<Variable>;
-  /** Of equations that pass partial sums on: the operand that may be one. */
-  readonly passes: ReadonlyMap<Equation, number>;
+  /** Of equations that pass partial sums on: operands of which one may be such a sum, used nowhere else. */
+  readonly passes: ReadonlyMap<Equation, readonly number[]>;
+  /** Sums and differences of values that are used nowhere else: of two partial sums they are one. */
+  readonly joins: ReadonlySet<Equation>;
   /** Of additions to a carry: the carry, which is then a partial sum as well. */
   readonly carries: ReadonlyMap<Equation, Variable>;
   /** Constant zeros. */
   readonly zeros: ReadonlySet<Variable>;
 }
 
-/** Ops that are linear in their first operand, and give each element one place. */
-const LINEAR: ReadonlySet<unknown> = new Set([reshapeOp, transposeOp, negOp, scatterAddOp]);
+/** Ops that are linear in their first operand, and give each element one place, or none of its own. */
+const LINEAR: ReadonlySet<unknown> = new Set([
+  reshapeOp,
+  transposeOp,
+  negOp,
+  scatterAddOp,
+  sumOp,
+  shardOp,
+]);
+const JOINS: ReadonlySet<unknown> = new Set([addOp, subOp]);
 
 /** Looks at a program and at the loops inside it, through what is computed again. */
 export function lateSumsOf(program: Program): LateSums {
   const found: Found = {
-    ...{ late: new Set(), passes: new Map(), carries: new Map(), zeros: new Set() },
+    ...{ late: new Set(), passes: new Map(), joins: new Set(), carries: new Map() },
+    zeros: new Set(),
   };
   look(program, [], found);
   return found;
@@ -40,7 +56,8 @@ export function lateSumsOf(program: Program): LateSums {
 
 interface Found extends LateSums {
   readonly late: Set<Variable>;
-  readonly passes: Map<Equation, number>;
+  readonly passes: Map<Equation, readonly number[]>;
+  readonly joins: Set<Equation>;
   readonly carries: Map<Equation, Variable>;
   readonly zeros: Set<Variable>;
 }
@@ -48,25 +65,32 @@ interface Found extends LateSums {
 /** @param wanted - results of the program that may be partial */
 function look(program: Program, wanted: readonly Variable[], found: Found): void {
   const { equations } = program;
-  const uses = usesOf(program);
-  const { late, passes, zeros } = found;
+  const uses = heavyUsesOf(program);
+  const { late, passes, joins, zeros } = found;
+  const once = (v: Variable) => (uses.get(v) ?? 0) <= 1;
   const add = (v: Variable | undefined) => {
-    if (v !== undefined && uses.get(v) === 1) late.add(v);
+    if (v !== undefined && once(v)) late.add(v);
   };
   for (const equation of equations)
     if (isZero(equation, zeros)) equation.outputs.forEach((y) => void zeros.add(y));
   for (const v of wanted) add(v);
   for (const equation of equations) {
     const carry = found.carries.get(equation);
-    if (carry !== undefined) add(equation.inputs[passes.get(equation) ?? 0]);
+    if (carry !== undefined) add(equation.inputs[passes.get(equation)?.[0] ?? 0]);
   }
   // Backward: a value comes before what it is made of.
   for (const equation of equations.toReversed()) {
     const [y] = equation.outputs;
     const at = summandOf(equation, zeros);
-    if (y !== undefined && late.has(y) && at !== undefined) {
-      add(equation.inputs[at]);
-      passes.set(equation, at);
+    if (at !== undefined && once(equation.inputs[at] as Variable)) {
+      const waits = y !== undefined && late.has(y);
+      if (waits) add(equation.inputs[at]);
+      if (waits || !grows(equation)) passes.set(equation, [at]);
+    } else if ((equation.op as unknown) === mulOp) {
+      const alone = equation.inputs.flatMap((v, i) => (once(v) ? [i] : []));
+      if (alone.length > 0) passes.set(equation, alone);
+    } else if (JOINS.has(equation.op) && !found.carries.has(equation)) {
+      if (equation.inputs.every(once)) joins.add(equation);
     }
     if ((equation.op as unknown) === checkpointOp) {
       const { program: again } = equation.params as CheckpointParams;
@@ -78,7 +102,7 @@ function look(program: Program, wanted: readonly Variable[], found: Found): void
     const results = equation.outputs.slice(carries);
     for (const [total, carry] of accumulators(equation)) {
       found.carries.set(total, carry);
-      passes.set(total, total.inputs[0] === carry ? 1 : 0);
+      passes.set(total, [total.inputs[0] === carry ? 1 : 0]);
     }
     look(
       body,
@@ -88,12 +112,32 @@ function look(program: Program, wanted: readonly Variable[], found: Found): void
   }
 }
 
-function usesOf({ equations, outputs }: Program): ReadonlyMap<Variable, number> {
-  const uses = new Map<Variable, number>();
-  const use = (v: Variable) => uses.set(v, (uses.get(v) ?? 0) + 1);
-  for (const { inputs } of equations) inputs.forEach(use);
-  outputs.forEach(use);
-  return uses;
+/** Whether the sum of the result is dearer than that of its summand. */
+function grows({ inputs: [x], outputs: [y] }: Equation): boolean {
+  return sizeOf(y?.aval.dims ?? []) > sizeOf(x?.aval.dims ?? []);
+}
+
+/** Without products of which only sums of rows are left: what these send is little. */
+function heavyUsesOf(program: Program): ReadonlyMap<Variable, number> {
+  const uses = usesOf(program);
+  const shrunk = new Set(program.equations.flatMap((each) => (shrinks(each) ? each.inputs : [])));
+  const heavy = new Map(uses);
+  for (const { op, inputs, outputs } of program.equations) {
+    const [y] = outputs;
+    if ((op as unknown) !== mulOp || y === undefined || !shrunk.has(y) || uses.get(y) !== 1)
+      continue;
+    for (const v of inputs) heavy.set(v, (heavy.get(v) ?? 0) - 1);
+  }
+  return heavy;
+}
+
+/** Less than this share of its operand is left of a sum that sends little. */
+const LITTLE = 1 / 64;
+
+function shrinks({ op, inputs: [x], outputs: [y] }: Equation): boolean {
+  return (
+    (op as unknown) === sumOp && sizeOf(y?.aval.dims ?? []) <= LITTLE * sizeOf(x?.aval.dims ?? [])
+  );
 }
 
 function isZero({ op, params, inputs }: Equation, zeros: ReadonlySet<Variable>): boolean {

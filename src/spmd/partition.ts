@@ -15,6 +15,7 @@ import {
   type Equation,
   mapPrograms,
   type Program,
+  usesOf,
   type Variable,
   withoutDeadCode,
 } from "../core/program.ts";
@@ -38,7 +39,6 @@ import {
 } from "./assignment.ts";
 import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./control-flow.ts";
 import { Pieces } from "./copies.ts";
-import { delaySums } from "./delay-sums.ts";
 import { exchangesOf } from "./exchanges.ts";
 import { type LateSums, lateSumsOf } from "./late-sums.ts";
 import { checkRegion, outsideOf, runCollective } from "./manual-region.ts";
@@ -99,7 +99,7 @@ export function partition(
   if (options.strict === true) refuseWarnings(found.mesh, warnings);
   return {
     ...{ mesh: found.mesh, inputs, outputs },
-    program: windowed(delaySums(local), found.mesh, options.windowed),
+    program: windowed(local, found.mesh, options.windowed),
   };
 }
 
@@ -125,6 +125,9 @@ class Partitioner {
     { readonly assignment: Assignment; readonly at: number }
   >();
 
+  /** Uses of the values of the program that is being partitioned. */
+  #uses: ReadonlyMap<Variable, number> = new Map();
+
   /** Sums of a carry and something late that are partial. */
   readonly #totals = new Set<Variable>();
 
@@ -138,6 +141,8 @@ class Partitioner {
   partition(program: Program, inputs: readonly Sharding[], outputs: readonly Sharding[]): OnPieces {
     const builder = new Builder(program.name);
     const pieces = new Pieces(this.#mesh);
+    const around = this.#uses;
+    this.#uses = usesOf(program);
     return writing(builder, () => {
       program.inputs.forEach((v, i) => {
         const sharding = inputs[i] ?? this.#found.shardingOf(v);
@@ -145,6 +150,7 @@ class Partitioner {
       });
       for (const equation of program.equations)
         onBehalfOf(equation.source, () => this.#equation(equation, pieces));
+      this.#uses = around;
       const results = program.outputs.map((v, i) => {
         const to = outputs[i] ?? this.#found.shardingOf(v);
         const partial = this.#mayStayPartial(v) ? pieces.partialOf(v, to) : undefined;
@@ -174,7 +180,8 @@ class Partitioner {
       const [x, y] = [inputs[0], outputs[0]];
       if (x === undefined || y === undefined) return;
       const sharding = this.#found.shardingOf(y);
-      pieces.set(y, { tensor: pieces.as(x, sharding), sharding });
+      const made = this.#sums.passes.has(equation) ? pieces.onTheWay(x, sharding) : sharding;
+      pieces.set(y, { tensor: pieces.as(x, made), sharding: made }, sharding);
       return;
     }
     const rule = ruleOf(equation);
@@ -204,14 +211,15 @@ class Partitioner {
     return this.#sums.late.has(v) || this.#totals.has(v);
   }
 
-  /** Runs an op on summands, if its operand is still to be summed and may stay so; false otherwise. */
+  /** Runs an op on summands, if operands are still to be summed and may stay so; false otherwise. */
   #onPartialSums(equation: Equation, assignment: Assignment, pieces: Pieces): boolean {
     const { inputs, outputs } = equation;
-    const at = this.#sums.passes.get(equation);
-    const [summand, y] = [inputs[at ?? 0], outputs[0]];
-    const [to, result] = [assignment.operands[at ?? 0], assignment.results[0]];
-    if (at === undefined || summand === undefined || y === undefined) return false;
-    if (to === undefined || result === undefined || result.sum.length > 0) return false;
+    const summands = this.#summandsOf(equation, pieces);
+    const [at = 0] = summands;
+    const [summand, y] = [inputs[at], outputs[0]];
+    const [to, result] = [assignment.operands[at], assignment.results[0]];
+    if (summands.length === 0 || summand === undefined || y === undefined) return false;
+    if (to === undefined || result === undefined) return false;
     const { rule, factors } = assignment;
     if (rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0)) return false;
     const partial = pieces.partialOf(summand, to);
@@ -223,11 +231,14 @@ class Partitioner {
       if (!sameLayout(own, to) || !sameLayout(own, result)) return false;
       this.#totals.add(y);
     }
-    const operands = inputs.map((v, i) =>
-      i === at ? partial.tensor : pieces.as(v, assignment.operands[i] ?? to),
-    );
+    const operands = inputs.map((v, i) => {
+      const own = assignment.operands[i] ?? to;
+      return summands.includes(i)
+        ? (pieces.partialOf(v, own) ?? partial).tensor
+        : pieces.as(v, own);
+    });
     const [tensor] = this.#run(equation, assignment, operands, () => undefined) as [Tensor];
-    const sharding = { ...result, sum: partial.sharding.sum };
+    const sharding = { ...result, sum: [...result.sum, ...partial.sharding.sum] };
     pieces.set(y, { tensor, sharding }, this.#found.shardingOf(y));
     return true;
   }
@@ -330,13 +341,16 @@ class Partitioner {
       made ??= move?.others?.(equation) ?? [];
       return made;
     };
+    const summands = this.#summandsOf(equation, pieces);
     const question: AssignmentQuestion = {
       rule,
       operands: inputs.map(
-        (v): Placed => ({
+        (v, i): Placed => ({
           form: v.aval,
           sharding: pieces.homeOf(v),
           copies: this.#unsummed(v, pieces.copiesOf(v)),
+          shared: (this.#uses.get(v) ?? 0) > 1,
+          summands: summands.includes(i) ? pieces.summandsOf(v) : undefined,
         }),
       ),
       results: outputs.map(
@@ -362,6 +376,19 @@ class Partitioner {
     }
     // The rule of an equation alike makes params of its own.
     return { ...known.assignment, rule: known.at === 0 ? rule : (others()[known.at - 1] ?? rule) };
+  }
+
+  /** Operands that may stay summands, all of them together. */
+  #summandsOf(equation: Equation, pieces: Pieces): readonly number[] {
+    const { inputs } = equation;
+    const at = this.#sums.passes
+      .get(equation)
+      ?.find((i) => pieces.summandsOf(inputs[i] as Variable));
+    if (at !== undefined) return [at];
+    if (!this.#sums.joins.has(equation)) return [];
+    const [a, b] = inputs.map((v) => pieces.summandsOf(v));
+    const alike = a !== undefined && b !== undefined && sameLayout(a, b);
+    return alike ? [0, 1] : [];
   }
 
   /** Of what may stay a partial sum, how the summands lie: the sum costs nothing here. */

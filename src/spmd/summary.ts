@@ -6,6 +6,7 @@ import { type Program, programsIn, type Variable } from "../core/program.ts";
 import { showAval, sizeOf } from "../core/shape.ts";
 import type { CollectiveKind } from "./collective-bytes.ts";
 import type { Exchange } from "./exchanges.ts";
+import type { Partitioned } from "./partition.ts";
 import type { Propagated } from "./propagate.ts";
 import { showSharding } from "./sharding.ts";
 import { axesOfGroup } from "./torus.ts";
@@ -33,6 +34,14 @@ export function totalsByAxis(mesh: Mesh, exchanges: readonly Exchange[]): AxisTo
     totals.set(`${kind} ${axes}`, total);
   }
   return [...totals.values()].sort((a, b) => b.bytes - a.bytes);
+}
+
+/** Mesh axes that split no argument and no result: all devices along them do the same work. */
+export function idleAxes({ mesh, inputs, outputs }: Omit<Partitioned, "program">): string[] {
+  const used = new Set(
+    [...inputs, ...outputs].flatMap(({ dims }) => dims.flatMap(({ axes }) => axes)).map(({ name }) => name), // biome-ignore format: one line
+  );
+  return mesh.axes.flatMap(({ name, size }) => (size > 1 && !used.has(name) ? [name] : []));
 }
 
 export interface Lying {

@@ -4,13 +4,14 @@
  */
 
 import { ShardingError } from "../core/errors.ts";
-import { type Mesh, sameParts } from "../core/mesh.ts";
+import { type Mesh, overlap, sameParts } from "../core/mesh.ts";
 import type { Equation, Variable } from "../core/program.ts";
 import { showAval } from "../core/shape.ts";
 import type { ShardingRule } from "../core/sharding-rule.ts";
 import { factorsOfAxis } from "../core/sharding-rule.ts";
 import { showSource } from "../core/source.ts";
 import { formatBytes } from "../core/text.ts";
+import { remainder } from "./propagate.ts";
 import { type Sharding, showSharding } from "./sharding.ts";
 
 export type WarningKind =
@@ -53,8 +54,16 @@ export function warningOf(
   });
   if (needed.length > 0) return { kind: "replication", equation, dims: needed, ...move };
   const split = (sharding: Sharding) => sharding.dims.some(({ axes }) => axes.length > 0);
+  /** Whether only a sum is scattered there. */
+  const scattered = (dim: number) =>
+    remainder(axesAt(from, dim), axesAt(to, dim))?.every((part) =>
+      from.sum.some((own) => overlap(own, part)),
+    ) === true;
   const other = from.dims.some(
-    (_, dim) => axesAt(to, dim).length > 0 && !sameParts(axesAt(from, dim), axesAt(to, dim)),
+    (_, dim) =>
+      axesAt(to, dim).length > 0 &&
+      !sameParts(axesAt(from, dim), axesAt(to, dim)) &&
+      !scattered(dim),
   );
   return split(from) && other ? { kind: "conflict", equation, dims: lost, ...move } : undefined;
 }

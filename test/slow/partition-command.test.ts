@@ -64,3 +64,27 @@ test("bench utilization prints predicted beside measured", async () => {
   expect(out).toMatch(/lingvo-128b-8x8 .* 39\.0/);
   expect(out).toContain("over 1 measured rows");
 });
+
+test("a mesh axis that splits nothing is told, and refused when asked", async () => {
+  const words = ["partition", "gspmd-nano", "--mesh", "x=2,model=2"];
+  const told = await meshloom(...words);
+  expect(told.code).toBe(0);
+  expect(told.err).toMatch(
+    /nothing of gspmd-nano is split over x\.[\s\S]*--rules batch=x[\s\S]*SHARD-01/,
+  );
+  const refused = await meshloom(...words, "--strict");
+  expect(refused.code).not.toBe(0);
+  expect(refused.out).toBe("");
+});
+
+test("a file of rules that is not there, or holds none, is refused by name", async () => {
+  const words = ["partition", "gspmd-nano", "--mesh", "data=2", "--rules"];
+  const missing = await meshloom(...words, "no/such.json");
+  expect(missing.code).not.toBe(0);
+  expect(missing.err).toMatch(
+    /rules: no\/such\.json cannot be read[\s\S]*batch=data[\s\S]*CONFIG-01/,
+  );
+  const other = await meshloom(...words, "package.json");
+  expect(other.code).not.toBe(0);
+  expect(other.err).toMatch(/rules: package\.json is no list of axis words/);
+});

@@ -4,9 +4,23 @@
  */
 
 import { ShardingError } from "../../core/errors.ts";
-import { deviceCount, joinParts, type Mesh, showMesh, sizeOfParts } from "../../core/mesh.ts";
+import {
+  deviceCount,
+  joinParts,
+  type Mesh,
+  overlap,
+  showMesh,
+  sizeOfParts,
+} from "../../core/mesh.ts";
 import { checkSharding, type Sharding, showSharding } from "../sharding.ts";
-import { type AxisList, asSet, covers, freePieces, listKey } from "./axis-lists.ts";
+import {
+  type AxisList,
+  afterCommonHead,
+  asSet,
+  covers,
+  freePieces,
+  listKey,
+} from "./axis-lists.ts";
 import type { Target } from "./choices.ts";
 import {
   countsOf,
@@ -93,8 +107,8 @@ function questionOf(mesh: Mesh, value: WholeValue, from: Sharding, to: Sharding)
 }
 
 /**
- * Dimensions that change, and where one of them is uneven, the largest of the others: axes can wait
- * there while the uneven one is put together.
+ * Dimensions that change, and the largest of the others where one of them is uneven, or a sum is to be taken on the way:
+ * axes can wait there while the uneven one is put together, and of a sum that is scattered only parts travel.
  */
 function dimsInPlay(
   { dims }: WholeValue,
@@ -105,7 +119,8 @@ function dimsInPlay(
 ): number[] {
   const all = dims.map((_, dim) => dim);
   const split = all.filter((dim) => (before[dim] ?? 1) > 1 || (after[dim] ?? 1) > 1);
-  if (split.every((dim) => even[dim] === true)) return split;
+  const moves = split.some((dim) => before[dim] !== after[dim]);
+  if (split.every((dim) => even[dim] === true) && !(moves && pending.length > 0)) return split;
   const count = Math.max(
     sizeOfParts(pending),
     ...[before, after].map((counts) => counts.reduce((product, n) => product * n, 1)),
@@ -118,29 +133,48 @@ function dimsInPlay(
 }
 
 function findPath(question: Question): ReshardPath {
+  const cut = cutAndSummed(question);
+  if (cut !== undefined) return priced(question, cut);
   const paths = [cheapestLegs(question), throughWhole(question)].flatMap((legs) =>
     legs === undefined ? [] : [priced(question, legs)],
   );
   return paths.reduce((best, path) => (path.bytes < best.bytes ? path : best));
 }
 
+/** A value that is only cut further and summed by all: nothing is cheaper than that, in this order. */
+function cutAndSummed({ source, target }: Question): readonly Leg[] | undefined {
+  const cuts: Move<AxisList>[] = [];
+  for (const [dim, list] of source.dims.entries()) {
+    const [excess, parts] = afterCommonHead(list, target.layout.dims[dim] ?? []);
+    const nests = list.length === 0 || target.even[dim] === true;
+    if (excess.length > 0 || (parts.length > 0 && !nests)) return undefined;
+    if (parts.some((part) => source.sum.some((other) => overlap(other, part)))) return undefined;
+    if (parts.length > 0) cuts.push({ kind: "slice", dim, parts });
+  }
+  const { sum } = source;
+  return legsOf(source, sum.length > 0 ? [...cuts, { kind: "allReduce", parts: sum }] : cuts);
+}
+
+function legsOf(source: Layout, moves: readonly Move<AxisList>[]): readonly Leg[] {
+  let layout = source;
+  return moves.map((move): Leg => {
+    const before = layout;
+    layout = moved(before, move);
+    return { move, before, after: layout };
+  });
+}
+
 /** Sums first, then every dimension whole, then cut: a way that always is. */
 function throughWhole({ source, target }: Question): readonly Leg[] {
-  const legs: Leg[] = [];
-  let layout = source;
-  const go = (move: Move<AxisList>) => {
-    const after = moved(layout, move);
-    legs.push({ move, before: layout, after });
-    layout = after;
-  };
-  if (layout.sum.length > 0) go({ kind: "allReduce", parts: layout.sum });
+  const moves: Move<AxisList>[] = [];
+  if (source.sum.length > 0) moves.push({ kind: "allReduce", parts: source.sum });
   source.dims.forEach((parts, dim) => {
-    if (parts.length > 0) go({ kind: "allGather", dim, parts });
+    if (parts.length > 0) moves.push({ kind: "allGather", dim, parts });
   });
   target.layout.dims.forEach((parts, dim) => {
-    if (parts.length > 0) go({ kind: "slice", dim, parts });
+    if (parts.length > 0) moves.push({ kind: "slice", dim, parts });
   });
-  return legs;
+  return legsOf(source, moves);
 }
 
 function priced({ value, target }: Question, legs: readonly Leg[]): ReshardPath {
