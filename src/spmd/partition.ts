@@ -38,7 +38,7 @@ import {
   type Placed,
 } from "./assignment.ts";
 import { type Flows, flowsOf, isStacked, type Place, variableAt } from "./control-flow.ts";
-import { Pieces } from "./copies.ts";
+import { type Piece, Pieces } from "./copies.ts";
 import { exchangesOf } from "./exchanges.ts";
 import { type LateSums, lateSumsOf } from "./late-sums.ts";
 import { checkRegion, outsideOf, runCollective } from "./manual-region.ts";
@@ -214,31 +214,32 @@ class Partitioner {
   /** Runs an op on summands, if operands are still to be summed and may stay so; false otherwise. */
   #onPartialSums(equation: Equation, assignment: Assignment, pieces: Pieces): boolean {
     const { inputs, outputs } = equation;
-    const summands = this.#summandsOf(equation, pieces);
-    const [at = 0] = summands;
-    const [summand, y] = [inputs[at], outputs[0]];
-    const [to, result] = [assignment.operands[at], assignment.results[0]];
-    if (summands.length === 0 || summand === undefined || y === undefined) return false;
-    if (to === undefined || result === undefined) return false;
     const { rule, factors } = assignment;
+    const [result] = assignment.results;
+    const partial = new Map<number, Piece>();
+    for (const at of this.#summandsOf(equation, pieces)) {
+      const [v, to] = [inputs[at], assignment.operands[at]];
+      const piece = v === undefined || to === undefined ? undefined : pieces.partialOf(v, to);
+      if (piece === undefined) return false;
+      partial.set(at, piece);
+    }
+    const [own] = partial.values();
+    const [y] = outputs;
+    if (own === undefined || y === undefined || result === undefined) return false;
     if (rule.moves.some((factor) => (factors.get(factor) ?? []).length > 0)) return false;
-    const partial = pieces.partialOf(summand, to);
-    if (partial === undefined) return false;
     const carry = this.#sums.carries.get(equation);
     if (carry !== undefined) {
       // From step to step it lies the same way, or it would be summed where it is moved.
-      const own = pieces.homeOf(carry);
-      if (!sameLayout(own, to) || !sameLayout(own, result)) return false;
+      const home = pieces.homeOf(carry);
+      if (!sameLayout(home, { ...own.sharding, sum: [] }) || !sameLayout(home, result))
+        return false;
       this.#totals.add(y);
     }
-    const operands = inputs.map((v, i) => {
-      const own = assignment.operands[i] ?? to;
-      return summands.includes(i)
-        ? (pieces.partialOf(v, own) ?? partial).tensor
-        : pieces.as(v, own);
-    });
+    const operands = inputs.map(
+      (v, i) => partial.get(i)?.tensor ?? pieces.as(v, assignment.operands[i] ?? pieces.homeOf(v)),
+    );
     const [tensor] = this.#run(equation, assignment, operands, () => undefined) as [Tensor];
-    const sharding = { ...result, sum: [...result.sum, ...partial.sharding.sum] };
+    const sharding = { ...result, sum: [...result.sum, ...own.sharding.sum] };
     pieces.set(y, { tensor, sharding }, this.#found.shardingOf(y));
     return true;
   }
