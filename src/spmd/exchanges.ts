@@ -32,8 +32,6 @@ export function exchangesOf(program: Program, times = 1): Exchange[] {
   });
 }
 
-/** Programs that an op's params hold. */
-
 /** What one equation sends; undefined where it is no collective, or devices stand alone in it. */
 export function exchangeOf(
   { op, params, inputs, outputs, source }: Equation,

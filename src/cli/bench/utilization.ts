@@ -27,7 +27,9 @@ export const command: Command = defineCommand({
       ({ preset }) => words.length === 0 || words.some((word) => preset.includes(word)),
     );
     if (rows.length === 0)
-      throw new UsageError("USAGE-01", `bench utilization: no preset has "${only}" in its name.`);
+      throw new UsageError("USAGE-01", `bench utilization: no preset has "${only}" in its name.`, [
+        ["presets", [...new Set(UTILIZATION_ROWS.map(({ preset }) => preset))].join(", ")],
+      ]);
     const results: Utilization[] = [];
     for (const row of rows) {
       context.log(row.preset);

@@ -1,6 +1,6 @@
 /** @file Conformers (Gulati et al., arXiv:2005.08100) in the sizes that GSPMD pipelined, and one that trains on a CPU. */
 
-import { presetNamed } from "../../train/presets.ts";
+import { namedOne } from "../../core/named.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 
 /** An encoder of speech: convolution and attention in every block, over a quarter of the frames. */
@@ -79,5 +79,5 @@ export const PRESETS: readonly ConformerPreset[] = [
 
 /** @throws ConfigError when there is no such preset, with the nearest name */
 export function presetByName(name: string): ConformerPreset {
-  return presetNamed(PRESETS, name);
+  return namedOne("preset", PRESETS, name);
 }

@@ -1,6 +1,7 @@
 /** @file GLaM's sizes (Du et al., arXiv:2112.06905, table 4), and small ones that train on a laptop. */
 
 import { ConfigError } from "../../core/errors.ts";
+import { namedOne } from "../../core/named.ts";
 import {
   type CapacityRule,
   type Grouping,
@@ -11,7 +12,6 @@ import {
   tokensPerGroup,
 } from "../../nn/index.ts";
 import type { PresetDefaults } from "../../train/model.ts";
-import { presetNamed } from "../../train/presets.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 
 /** A decoder-only language model whose every other feed-forward layer is a mixture of experts. */
@@ -201,7 +201,7 @@ export const PRESETS: readonly GlamPreset[] = [
 
 /** @throws ConfigError when there is no such preset, with the nearest name */
 export function presetByName(name: string): GlamPreset {
-  return presetNamed(PRESETS, name);
+  return namedOne("preset", PRESETS, name);
 }
 
 /** Slots per expert and group for a batch. @throws ConfigError when an expert would have none */

@@ -7,8 +7,8 @@
  *   "unverified" in the summary. "B" is 2³⁰.
  */
 
+import { namedOne } from "../../core/named.ts";
 import type { PipelineSizes } from "../../nn/index.ts";
-import { presetNamed } from "../../train/presets.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 import type { DecoderConfig, DecoderPreset } from "./config.ts";
 
@@ -264,5 +264,5 @@ export const PRESETS: readonly DecoderPreset[] = [
 
 /** @throws ConfigError when there is no such preset, with the nearest name */
 export function presetByName(name: string): DecoderPreset {
-  return presetNamed(PRESETS, name);
+  return namedOne("preset", PRESETS, name);
 }

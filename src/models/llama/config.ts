@@ -1,7 +1,7 @@
 /** @file Sizes of Llama-type models (dense) and Mixtral-type models (sparse), published ones and small ones. */
 
+import { namedOne } from "../../core/named.ts";
 import type { RotaryScaling } from "../../nn/index.ts";
-import { presetNamed } from "../../train/presets.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 
 /** A decoder-only language model: RMS norms, rotary positions, grouped queries, gated feed-forward. */
@@ -217,5 +217,5 @@ function paper(name: string, summary: string, model: LlamaConfig): LlamaPreset {
 
 /** @throws ConfigError when there is no such preset, with the nearest name */
 export function presetByName(name: string): LlamaPreset {
-  return presetNamed(PRESETS, name);
+  return namedOne("preset", PRESETS, name);
 }

@@ -1,7 +1,7 @@
 /** @file 3-D U-Nets (Çiçek et al., arXiv:1606.06650): volumes so large that GSPMD splits one among devices, and a small one. */
 
 import { ConfigError } from "../../core/errors.ts";
-import { presetNamed } from "../../train/presets.ts";
+import { namedOne } from "../../core/named.ts";
 import type { TrainingSettings } from "../../train/settings.ts";
 
 /** A segmenter of volumes: down by halves, up again, with what was there before beside it. */
@@ -64,7 +64,7 @@ export const PRESETS: readonly UnetPreset[] = [
 
 /** @throws ConfigError when there is no such preset, with the nearest name */
 export function presetByName(name: string): UnetPreset {
-  return presetNamed(PRESETS, name);
+  return namedOne("preset", PRESETS, name);
 }
 
 /** @throws ConfigError when a volume cannot be halved as often as there are levels */

@@ -1,6 +1,7 @@
 /** @file The list of routing rules. A new router is one record in a file here, and one entry below. */
 
-import { ConfigError, suggestion } from "../../core/errors.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { namedOne } from "../../core/named.ts";
 import { expertChoiceCapped } from "./capped.ts";
 import { expertChoice } from "./expert-choice.ts";
 import { expertsSoftmax } from "./experts-softmax.ts";
@@ -25,15 +26,7 @@ export const ROUTING_RULES: readonly RoutingRule[] = [
 
 /** @throws ConfigError when there is no such router, with the nearest name */
 export function routingRule(name: string): RoutingRule {
-  const rule = ROUTING_RULES.find((known) => known.name === name);
-  if (rule !== undefined) return rule;
-  throw new ConfigError(
-    "CONFIG-01",
-    `router: "${name}" is not a router; ${suggestion(
-      name,
-      ROUTING_RULES.map((known) => known.name),
-    )}`,
-  );
+  return namedOne("router", ROUTING_RULES, name);
 }
 
 /** Options of a router by name. */
